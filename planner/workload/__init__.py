@@ -1,0 +1,1 @@
+"""What will be sent: from a file of rows to a token profile of the whole job."""

@@ -1,0 +1,179 @@
+"""OpenAI's vocabularies from ranks that travel with the package: text -> number of tokens.
+
+`tiktoken.Encoding` is built directly from our own packed files. `tiktoken.get_encoding` was
+rejected: it needs the network or a process-wide environment variable that other packages
+overwrite, and on a hash mismatch it deletes the file and downloads again.
+
+Text is encoded in bounded cells, because a run of a million spaces panics the tokenizer.
+Where a cell ends before a space that follows a visible character the count is exactly that
+of the whole text: both vocabularies start a new piece there. Elsewhere (a run longer than
+`SEARCH`, or a script without spaces) a cut costs a token or two in `CELL` characters.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+RANKS = Path(__file__).parent / "ranks"
+
+CELL = 100_000
+"""Longest text, in characters, that is given to the tokenizer at once."""
+
+SEARCH = 1_000
+"""How far back from the end of a cell a place to cut is looked for."""
+
+_COUNT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """How text is split into pieces before merging, and the sha256 of the official ranks."""
+
+    pattern: str
+    sha256: str
+
+
+# The patterns are those of tiktoken's openai_public.py (MIT, see NOTICE).
+_WORD_START = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"
+_WORD_END = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+_CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+
+VOCABULARIES: Mapping[str, Vocabulary] = {
+    "o200k_base": Vocabulary(
+        pattern="|".join(
+            (
+                f"{_WORD_START}*{_WORD_END}+{_CONTRACTION}",
+                f"{_WORD_START}+{_WORD_END}*{_CONTRACTION}",
+                r"\p{N}{1,3}",
+                r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
+                r"\s*[\r\n]+",
+                r"\s+(?!\S)",
+                r"\s+",
+            )
+        ),
+        sha256="446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+    ),
+    "cl100k_base": Vocabulary(
+        pattern="|".join(
+            (
+                r"'(?i:[sdmt]|ll|ve|re)",
+                r"[^\r\n\p{L}\p{N}]?+\p{L}++",
+                r"\p{N}{1,3}+",
+                r" ?[^\s\p{L}\p{N}]++[\r\n]*+",
+                r"\s++$",
+                r"\s*[\r\n]",
+                r"\s+(?!\S)",
+                r"\s",
+            )
+        ),
+        sha256="223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+    ),
+}
+
+
+class Encoding:
+    """A vocabulary that is loaded: counts the tokens of any string."""
+
+    def __init__(self, name: str, encode: Callable[[str], list[int]]) -> None:
+        self.name = name
+        self._encode = encode
+
+    def count(self, text: str) -> int:
+        """Tokens of the text; what looks like a special token is ordinary text.
+
+        Half a surrogate pair, which no UTF-8 request can carry, counts as the replacement
+        character that stands for it on the wire.
+        """
+        if len(text) <= CELL:
+            return len(self._encode(text))
+        return sum(len(self._encode(cell)) for cell in cells(text))
+
+
+@cache
+def encoding(name: str) -> Encoding:
+    """The vocabulary of that name, built on first use (0.2-0.6 s) and kept: it never changes.
+
+    Raises KeyError for a name that is not in `VOCABULARIES`.
+    """
+    # The tokenizer's own import is only paid by what counts text.
+    import tiktoken  # noqa: PLC0415
+
+    loaded = tiktoken.Encoding(
+        name,
+        pat_str=VOCABULARIES[name].pattern,
+        mergeable_ranks=unpack(packed_path(name).read_bytes()),
+        special_tokens={},
+    )
+    return Encoding(name, loaded.encode_ordinary)
+
+
+def cells(text: str, size: int = CELL) -> Iterator[str]:
+    """The text in pieces of at most `size` characters, cut where no token can span."""
+    start = 0
+    while start < len(text):
+        end = _cut(text, start, start + size)
+        yield text[start:end]
+        start = end
+
+
+def _cut(text: str, start: int, end: int) -> int:
+    """The last place up to `end` before a space that follows a visible character."""
+    if end >= len(text):
+        return len(text)
+    for place in range(end, max(start + 1, end - SEARCH), -1):
+        if text[place] == " " and not text[place - 1].isspace():
+            return place
+    return end
+
+
+def packed_path(name: str) -> Path:
+    """Where the packed ranks of a vocabulary are."""
+    return RANKS / f"{name}.bin"
+
+
+def official_ranks(text: bytes) -> tuple[bytes, ...]:
+    """The tokens of an official `.tiktoken` file in the order of their ranks.
+
+    Raises ValueError where a rank is missing or out of order.
+    """
+    lines = [line.split() for line in text.splitlines()]
+    if [int(rank) for _, rank in lines] != list(range(len(lines))):
+        raise ValueError("ranks are not dense")
+    return tuple(base64.b64decode(token) for token, _ in lines)
+
+
+def official_text(tokens: tuple[bytes, ...]) -> bytes:
+    """The official `.tiktoken` file of those tokens: what its sha256 is taken over."""
+    return b"".join(b"%s %d\n" % (base64.b64encode(token), n) for n, token in enumerate(tokens))
+
+
+def pack(tokens: tuple[bytes, ...]) -> bytes:
+    """Count, one length byte a token, the tokens; compressed."""
+    lengths = bytes(len(token) for token in tokens)
+    return zlib.compress(
+        len(tokens).to_bytes(_COUNT_BYTES, "little") + lengths + b"".join(tokens), level=9
+    )
+
+
+def tokens_of(packed: bytes) -> tuple[bytes, ...]:
+    """The tokens that `pack` packed, in the order of their ranks."""
+    raw = zlib.decompress(packed)
+    end = _COUNT_BYTES + int.from_bytes(raw[:_COUNT_BYTES], "little")
+    tokens = []
+    for length in raw[_COUNT_BYTES:end]:
+        tokens.append(raw[end : end + length])
+        end += length
+    return tuple(tokens)
+
+
+def unpack(packed: bytes) -> dict[bytes, int]:
+    """Token -> rank, as the tokenizer wants it."""
+    return {token: rank for rank, token in enumerate(tokens_of(packed))}
