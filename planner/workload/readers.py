@@ -1,0 +1,655 @@
+"""Rows out of a file: which format it is, and a stream of rows from it in bounded memory.
+
+One table (`FORMATS`) holds every format: its name, how it is recognised, how its records
+are told apart. Numbering, skipping and reporting are the same for all and stand here once.
+Pandas or `csv.DictReader` over a text file would be shorter, and were rejected: they repair
+silently (a short row is padded, a stray quote swallows its neighbours, a wrong byte is
+replaced), and a row repaired here is a row priced that nobody will send.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import re
+import stat
+import zlib
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from planner.errors import InputError, Problem, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+MAX_RECORD = 32 * 1024 * 1024
+"""Longest record that is read, in bytes: over eight million tokens, more than any model
+takes, and the bound on memory when a quote is never closed."""
+
+SHOWN_PROBLEMS = 5
+"""How many of the skipped rows are kept with their reasons; the rest is only counted."""
+
+_HEAD = 64 * 1024
+_BUFFER = 1024 * 1024
+_SKIP_HINT = "--skip-bad-rows leaves such rows out and counts them"
+_UTF8_BOM = b"\xef\xbb\xbf"
+_OTHER_BOMS = (
+    (b"\xff\xfe\x00\x00", "UTF-32"),
+    (b"\x00\x00\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One record: its number (from 1, unreadable ones included), its first line, its fields.
+
+    `offset` and `size` are the record's place in the file in bytes (for a compressed file:
+    in what it unpacks to).
+    """
+
+    number: int
+    line: int
+    fields: Mapping[str, object]
+    offset: int = 0
+    size: int = 0
+
+
+class _Fault(NamedTuple):
+    """Why a record cannot be read."""
+
+    reason: str
+    hint: str = _SKIP_HINT
+    code: str = "bad-row"
+
+
+class _Line(NamedTuple):
+    """One physical line with its place."""
+
+    text: str
+    number: int
+    offset: int
+    size: int
+    fault: _Fault | None
+
+
+class _Record(NamedTuple):
+    """What a format makes of some lines: fields, a fault, or neither when they are blank."""
+
+    lines: Sequence[_Line]
+    fields: Mapping[str, object] | None
+    fault: _Fault | None
+
+
+class _TooLongError(Exception):
+    """A record goes on past MAX_RECORD."""
+
+
+class _Lines:
+    """The lines of a byte stream, decoded one by one, with those of the current record kept.
+
+    Lines end at a newline byte and nowhere else: the other characters that Python counts as
+    line ends (form feed, U+2028, a bare carriage return) may stand inside a value.
+    """
+
+    def __init__(self, stream: io.BufferedIOBase) -> None:
+        self._stream = stream
+        self._number = 0
+        self._offset = 0
+        self._again: deque[_Line] = deque()
+        self._taken: list[_Line] = []
+        self._size = 0
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else self._read()
+        self._taken.append(line)
+        self._size += line.size
+        if self._size > MAX_RECORD and len(self._taken) > 1:
+            raise _TooLongError
+        return line.text
+
+    def take(self) -> Sequence[_Line]:
+        """The lines read since the last call: those of one record."""
+        taken, self._taken, self._size = self._taken, [], 0
+        return taken
+
+    def take_first(self) -> Sequence[_Line]:
+        """The record's first line alone; the others will be read again as new records."""
+        taken = self.take()
+        self._again.extendleft(reversed(taken[1:]))
+        return taken[:1]
+
+    def peek(self) -> str:
+        """The next line, which stays to be read; empty at the end."""
+        text = next(self, "")
+        self._again.extendleft(reversed(self.take()))
+        return text
+
+    def _read(self) -> _Line:
+        raw = self._stream.readline(MAX_RECORD + 1)
+        if not raw:
+            raise StopIteration
+        self._number += 1
+        offset, self._offset = self._offset, self._offset + len(raw)
+        if len(raw) > MAX_RECORD:
+            self._offset += _discard_line(self._stream, raw)
+            return _Line("", self._number, offset, self._offset - offset, _TOO_LONG)
+        text, fault = _decoded(raw, offset)
+        return _Line(text, self._number, offset, len(raw), fault)
+
+
+_TOO_LONG = _Fault(f"it is longer than {MAX_RECORD // 1024**2} MiB")
+
+
+def _discard_line(stream: io.BufferedIOBase, part: bytes) -> int:
+    """Read on to the end of the line that `part` begins; how many bytes that took."""
+    skipped = 0
+    while part and not part.endswith(b"\n"):
+        part = stream.readline(_BUFFER)
+        skipped += len(part)
+    return skipped
+
+
+def _decoded(raw: bytes, offset: int) -> tuple[str, _Fault | None]:
+    """The line as text; with a fault, a stand-in that still has its quotes and commas."""
+    start = len(_UTF8_BOM) if offset == 0 and raw.startswith(_UTF8_BOM) else 0
+    try:
+        text = raw[start:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        at = start + error.start
+        return raw.decode("utf-8", "replace"), _not_utf8(offset + at, raw[at])
+    if "\0" in text:
+        return text, _Fault(f"byte {offset + raw.index(0)} of the file is a NUL")
+    return text, None
+
+
+def _not_utf8(offset: int, byte: int) -> _Fault:
+    return _Fault(
+        f"byte {offset} of the file (0x{byte:02X}) is not UTF-8",
+        hint="save the file as UTF-8 (iconv -f latin1 -t utf-8), or --skip-bad-rows",
+        code="not-utf-8",
+    )
+
+
+# --- one JSON object a line -------------------------------------------------------------
+
+
+def _json_records(lines: _Lines) -> Iterator[_Record]:
+    for text in lines:
+        taken = lines.take()
+        fault = taken[0].fault
+        if fault is None and not text.isspace():
+            yield _Record(taken, *_json_object(text))
+        else:
+            yield _Record(taken, None, fault)
+
+
+def _json_object(text: str) -> tuple[Mapping[str, object] | None, _Fault | None]:
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        return None, _Fault(f"not JSON: {error.msg} (character {error.pos + 1})", _json_hint(text))
+    except (ValueError, RecursionError) as error:
+        return None, _Fault(f"not JSON: {error}")
+    if isinstance(value, dict):
+        return value, None
+    return None, _Fault(f"{_kind(value)} where a JSON object is expected", _json_hint(text))
+
+
+def _no_constant(name: str) -> NoReturn:
+    message = f"{name} is not a JSON value"
+    raise ValueError(message)
+
+
+def _kind(value: object) -> str:
+    names = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _json_hint(text: str) -> str:
+    """What to do about a line that begins like a whole JSON document."""
+    stripped = text.strip()
+    if stripped.startswith("["):
+        return "one object a line is needed; jq -c '.[]' FILE makes that of an array"
+    if stripped == "{":
+        return "one object a line is needed; jq -c . FILE puts each on its line"
+    if stripped.startswith('"'):
+        return 'write {"text": "..."} on each line, or use --input-format lines'
+    return _SKIP_HINT
+
+
+# --- separated values (RFC 4180) --------------------------------------------------------
+
+
+def _csv_records(lines: _Lines) -> Iterator[_Record]:
+    return _table_records(lines, _delimiter(lines.peek()))
+
+
+def _tsv_records(lines: _Lines) -> Iterator[_Record]:
+    return _table_records(lines, "\t")
+
+
+def _table_records(lines: _Lines, delimiter: str) -> Iterator[_Record]:
+    csv.field_size_limit(MAX_RECORD)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    header: tuple[str, ...] = ()
+    while True:
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except (csv.Error, _TooLongError) as error:
+            # Only its first line is given up: a stray quote must not cost the rows after it.
+            yield _Record(lines.take_first(), None, _quote_fault(error))
+            continue
+        taken = lines.take()
+        if header:
+            yield _table_record(taken, header, values)
+        elif _is_blank(values):
+            yield _Record(taken, None, _first_fault(taken))
+        else:
+            header = _header(taken, values)
+
+
+def _table_record(taken: Sequence[_Line], header: tuple[str, ...], values: list[str]) -> _Record:
+    fault = _first_fault(taken)
+    if fault is not None:
+        return _Record(taken, None, fault)
+    if len(values) == len(header):
+        return _Record(taken, dict(zip(header, values, strict=True)), None)
+    if _is_blank(values):
+        return _Record(taken, None, None)
+    return _Record(taken, None, _Fault(_width(len(values), len(header))))
+
+
+def _width(found: int, expected: int) -> str:
+    plural = "" if found == 1 else "s"
+    return f"{found} field{plural} where the header has {expected}"
+
+
+def _is_blank(values: list[str]) -> bool:
+    return not values or (len(values) == 1 and not values[0].strip())
+
+
+def _first_fault(taken: Iterable[_Line]) -> _Fault | None:
+    return next((line.fault for line in taken if line.fault is not None), None)
+
+
+def _quote_fault(error: Exception) -> _Fault:
+    if isinstance(error, _TooLongError):
+        return _Fault(f"a quote is not closed within {MAX_RECORD // 1024**2} MiB")
+    said = str(error)
+    if said == "unexpected end of data":
+        return _Fault("a quote is opened and never closed")
+    if "expected after" in said:
+        return _Fault("text after a closing quote (a quote inside a field is written twice)")
+    if said.startswith("new-line character"):
+        return _Fault("a carriage return outside quotes")
+    return _Fault(said)
+
+
+class _HeaderError(Exception):
+    """The header row cannot be used."""
+
+    def __init__(self, line: int, fault: _Fault) -> None:
+        super().__init__(fault.reason)
+        self.line = line
+        self.fault = fault
+
+
+def _header(taken: Sequence[_Line], values: list[str]) -> tuple[str, ...]:
+    """The columns' names; one without a name (an exported index) gets its number."""
+    fault = _first_fault(taken)
+    names = tuple(value.strip() or f"column_{n}" for n, value in enumerate(values, start=1))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if fault is None and twice:
+        fault = _Fault(
+            f"the header names a column twice: {', '.join(twice)}",
+            hint="the first row must name the columns, each once",
+            code="bad-header",
+        )
+    if fault is not None:
+        raise _HeaderError(taken[0].number, fault)
+    return names
+
+
+def _delimiter(header: str) -> str:
+    """The comma, unless the header has none and another usual delimiter instead."""
+    unquoted = re.sub(r'"[^"]*"', "", header)
+    if "," in unquoted:
+        return ","
+    return max(",\t;|", key=unquoted.count)
+
+
+# --- plain lines ------------------------------------------------------------------------
+
+
+def _text_records(lines: _Lines) -> Iterator[_Record]:
+    for text in lines:
+        taken = lines.take()
+        value = text.rstrip("\r\n")
+        usable = bool(value.strip()) and taken[0].fault is None
+        yield _Record(taken, {"text": value} if usable else None, taken[0].fault)
+
+
+# --- the table of formats ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One row of the table: a new format is one more of these.
+
+    `looks_like` judges the first line that is not blank; it chooses among the formats that
+    share the file's suffix, or among all where the suffix says nothing.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    looks_like: Callable[[str], bool]
+    records: Callable[[_Lines], Iterator[_Record]]
+
+
+_JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+
+FORMATS: tuple[Format, ...] = (
+    Format(
+        name="jsonl",
+        suffixes=_JSON_SUFFIXES,
+        looks_like=lambda first: first.lstrip().startswith(("{", "[")),
+        records=_json_records,
+    ),
+    Format(
+        name="tsv",
+        suffixes=(".tsv", ".tab"),
+        looks_like=lambda first: "\t" in first and "," not in first,
+        records=_tsv_records,
+    ),
+    Format(
+        name="csv",
+        suffixes=(".csv",),
+        looks_like=lambda first: _delimiter(first) in first,
+        records=_csv_records,
+    ),
+    Format(
+        name="lines",
+        suffixes=(".txt",),
+        looks_like=lambda _first: False,
+        records=_text_records,
+    ),
+)
+
+
+def format_names() -> tuple[str, ...]:
+    """What `--input-format` accepts."""
+    return tuple(each.name for each in FORMATS)
+
+
+def _named_format(name: str) -> Format:
+    for each in FORMATS:
+        if each.name == name:
+            return each
+    known = format_names()
+    raise InputError.of(
+        "unknown-input-format",
+        f"there is no input format {name}",
+        hint=did_you_mean(name, known) or f"one of {', '.join(known)}",
+    )
+
+
+def _recognised_format(path: Path, first: str) -> Format:
+    suffix = _plain_suffix(path)
+    by_suffix = tuple(each for each in FORMATS if suffix in each.suffixes)
+    for each in by_suffix or FORMATS:
+        if each.looks_like(first):
+            return each
+    if by_suffix:
+        return by_suffix[-1]
+    raise InputError.of(
+        "unknown-format",
+        f"{path.name} does not show which format it has",
+        where=str(path),
+        hint=f"say it with --input-format {'|'.join(format_names())}",
+    )
+
+
+def _plain_suffix(path: Path) -> str:
+    """The suffix that speaks of the format: what stands before `.gz`."""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    return suffixes[-1] if suffixes else ""
+
+
+# --- opening ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A file of rows in a known format; `bytes` is its size on disk."""
+
+    path: Path
+    format: str
+    bytes: int
+
+    def rows(self, *, skip_bad: bool = False, problems: list[Problem] | None = None) -> Rows:
+        """One pass over the rows, in order.
+
+        Unreadable rows stop it with an InputError, or with `skip_bad` are counted, the first
+        few kept with their reasons (in `problems` where a list is given).
+        """
+        return Rows(self, skip_bad=skip_bad, problems=[] if problems is None else problems)
+
+    def head(self, count: int = 100, *, skip_bad: bool = False) -> tuple[Row, ...]:
+        """The first readable rows: enough to check a template against."""
+        return tuple(islice(self.rows(skip_bad=skip_bad), count))
+
+    def columns(self, sample: Iterable[Row]) -> tuple[str, ...]:
+        """Every column the sample shows, in the order first seen."""
+        return tuple(dict.fromkeys(name for row in sample for name in row.fields))
+
+
+def open_workload(path: Path, *, format: str | None = None) -> Workload:
+    """The workload at `path`, its format recognised unless it is given.
+
+    InputError: no such file, a folder, not a regular file, empty, binary, not UTF-8, or of
+    a format that neither its name nor its first line shows.
+    """
+    size = _file_size(path)
+    with _reading(path) as (_, stream):
+        first = _first_line(path, stream)
+    chosen = _recognised_format(path, first) if format is None else _named_format(format)
+    return Workload(path=path, format=chosen.name, bytes=size)
+
+
+def digest(path: Path) -> str:
+    """`sha256:` and the hex digest of the file's bytes as they are on disk."""
+    with _reading(path) as (raw, _):
+        return f"sha256:{hashlib.file_digest(raw, 'sha256').hexdigest()}"
+
+
+def _file_size(path: Path) -> int:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise _unopenable(path, error) from None
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError.of(
+            "is-a-folder", f"{path.name or path} is a folder, not a file of rows", where=str(path)
+        )
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError.of(
+            "not-a-file",
+            "a workload is read more than once, so it must be a regular file",
+            where=str(path),
+            hint="write the rows to a file first",
+        )
+    if status.st_size == 0:
+        raise InputError.of("empty-file", "the file is empty", where=str(path))
+    return status.st_size
+
+
+def _unopenable(path: Path, error: OSError) -> InputError:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        problem = Problem(
+            code="no-such-file",
+            message="there is no such file",
+            where=str(path),
+            hint=did_you_mean(path.name, _neighbours(path)),
+        )
+    else:
+        reason = (error.strerror or type(error).__name__).lower()
+        problem = Problem(
+            code="unreadable-file", message=f"the file cannot be read: {reason}", where=str(path)
+        )
+    return InputError(problem)
+
+
+def _neighbours(path: Path) -> list[str]:
+    try:
+        return [each.name for each in path.parent.iterdir()]
+    except OSError:
+        return []
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[tuple[io.FileIO, io.BufferedIOBase]]:
+    """The file as it is on disk, and the stream of its unpacked bytes."""
+    try:
+        with io.FileIO(path) as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            unpacked: io.BufferedIOBase = (
+                gzip.GzipFile(fileobj=raw) if packed else io.BufferedReader(raw, _BUFFER)
+            )
+            with unpacked:
+                yield raw, unpacked
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError.of(
+            "bad-compression", f"the file cannot be unpacked: {error}", where=str(path)
+        ) from None
+    except OSError as error:
+        raise _unopenable(path, error) from None
+
+
+def _first_line(path: Path, stream: io.BufferedIOBase) -> str:
+    """The first line that is not blank, after a look at whether this is text at all."""
+    head = stream.read(_HEAD)
+    for bom, encoding in _OTHER_BOMS:
+        if head.startswith(bom):
+            raise InputError.of(
+                "not-utf-8",
+                f"the file is {encoding}, not UTF-8 (byte order mark at byte 0)",
+                where=str(path),
+                hint=f"iconv -f {encoding.lower()} -t utf-8 FILE > FILE.utf8",
+            )
+    if b"\0" in head:
+        raise InputError.of(
+            "binary-file",
+            f"this is not a text file: byte {head.index(0)} is a NUL",
+            where=str(path),
+            hint=f"rows are read from {', '.join(format_names())} (also gzipped)",
+        )
+    text = head.removeprefix(_UTF8_BOM).lstrip()
+    if b"\n" not in text and len(head) == _HEAD:
+        text += stream.readline(MAX_RECORD)
+    return text.partition(b"\n")[0].decode("utf-8", "replace")
+
+
+# --- one pass ---------------------------------------------------------------------------
+
+
+class Rows:
+    """One pass over a workload: iterate once; the counts grow as it goes."""
+
+    def __init__(self, workload: Workload, *, skip_bad: bool, problems: list[Problem]) -> None:
+        self.workload = workload
+        self.skip_bad = skip_bad
+        self.problems = problems
+        self.good = 0
+        self.bad = 0
+        self.blank = 0
+        self._raw: io.FileIO | None = None
+        self._bytes_read = 0
+        self._pass = self._read()
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._pass
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the file read so far, out of `workload.bytes`: for progress."""
+        if self._raw is not None and not self._raw.closed:
+            self._bytes_read = self._raw.tell()
+        return self._bytes_read
+
+    def refuse(self, problem: Problem) -> None:
+        """Stop at a bad row, or count it where bad rows are to be skipped."""
+        if not self.skip_bad:
+            raise InputError(problem)
+        self.bad += 1
+        if len(self.problems) < SHOWN_PROBLEMS:
+            self.problems.append(problem)
+
+    def withdraw(self, problem: Problem) -> None:
+        """Refuse a row that was readable but turned out to be of no use (no request)."""
+        self.refuse(problem)
+        self.good -= 1
+
+    def _read(self) -> Iterator[Row]:
+        path = self.workload.path
+        with _reading(path) as (self._raw, stream):
+            try:
+                yield from self._rows(_named_format(self.workload.format).records(_Lines(stream)))
+            except _HeaderError as error:
+                where = f"{path}:{error.line}"
+                raise InputError(_problem(error.fault, error.fault.reason, where)) from None
+            finally:
+                self._bytes_read = self._raw.tell()
+        if self.good == 0:
+            raise self._no_rows()
+
+    def _rows(self, records: Iterator[_Record]) -> Iterator[Row]:
+        for record in records:
+            first = record.lines[0]
+            if record.fields is not None:
+                self.good += 1
+                yield Row(
+                    number=self.good + self.bad,
+                    line=first.number,
+                    fields=record.fields,
+                    offset=first.offset,
+                    size=sum(line.size for line in record.lines),
+                )
+            elif record.fault is None:
+                self.blank += 1
+            else:
+                self._refuse_record(first.number, record.fault)
+
+    def _refuse_record(self, line: int, fault: _Fault) -> None:
+        number = self.good + self.bad + 1
+        message = f"row {number} cannot be read: {fault.reason}"
+        self.refuse(_problem(fault, message, f"{self.workload.path}:{line}"))
+
+    def _no_rows(self) -> InputError:
+        said = (
+            f"the file has no rows: {self.blank} blank lines"
+            if self.blank
+            else ("the file has no rows")
+        )
+        if self.bad:
+            said = f"none of the file's {self.bad} rows can be used"
+        problem = Problem(code="no-rows", message=said, where=str(self.workload.path))
+        return InputError(problem, *self.problems)
+
+
+def _problem(fault: _Fault, message: str, where: str) -> Problem:
+    return Problem(code=fault.code, message=message, where=where, hint=fault.hint)
