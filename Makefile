@@ -1,0 +1,80 @@
+# Two commands set everything up on a machine with Python 3.11 or later:
+#   make run    estimate the shipped sample
+#   make test   prove that everything holds
+# PYTHON names another interpreter: make run PYTHON=python3.13
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
+	--no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+.PHONY: help run test test-all format coverage lock clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make run       set up, then estimate the shipped sample'
+	@echo 'make test      format, lint, types, import contracts, tests (Python only)'
+	@echo 'make test-all  the tests that need more than Python: a terminal (tmux)'
+	@echo 'make format    write the format and the safe fixes of the linter'
+	@echo 'make coverage  the tests, with the lines that none of them reaches'
+	@echo 'make lock      pin every dependency anew, with hashes'
+	@echo 'make clean     remove the environment and every cache'
+
+run: $(VENV)/.installed
+	$(BIN)/planner estimate sample
+	@echo
+	@echo 'The same on the screen, with what-if keys: $(BIN)/planner sample'
+	@echo 'Your own rows: $(BIN)/planner estimate FILE --model MODEL, or $(BIN)/planner FILE'
+
+test: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m 'not terminal'
+
+test-all: $(VENV)/.installed-dev
+	@if [ -d tests/terminal ]; then \
+		$(BIN)/python -m pytest -m terminal tests/terminal; \
+	else \
+		echo 'no test needs more than Python yet'; \
+	fi
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+coverage: $(VENV)/.installed-dev
+	$(BIN)/coverage run -m pytest -m 'not terminal'
+	$(BIN)/coverage report
+
+# Build and dev pins are constrained by what the program itself runs with, so that one
+# environment can hold all three.
+lock: $(VENV)/.installed-dev
+	$(COMPILE) --output-file requirements.txt pyproject.toml
+	$(COMPILE) --constraint requirements.txt --extra dev \
+		--output-file requirements-dev.txt pyproject.toml
+	echo 'hatchling' | $(COMPILE) --constraint requirements-dev.txt \
+		--output-file requirements-build.txt -
+	@! grep -nEi '^ *(-i|-f|--index-url|--extra-index-url|--find-links|--trusted-host)|://' requirements*.txt
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# A stamp a step: nothing is installed again until a pin changes.
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo '$(PYTHON) is older than 3.11: name another, as in make run PYTHON=python3.12'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.created requirements.txt requirements-build.txt pyproject.toml
+	$(PIP) install --require-hashes -r requirements.txt -r requirements-build.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	$(PIP) install --require-hashes -r requirements-dev.txt
+	touch $@
