@@ -362,7 +362,23 @@ class Format:
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 
+
+def _is_batch(first: str) -> bool:
+    fields = _json_object(first)[0] or {}
+    return "custom_id" in fields and any(isinstance(fields.get(k), dict) for k in _ENVELOPES)
+
+
+_ENVELOPES = ("body", "params")
+
+
+def _is_chat(first: str) -> bool:
+    turns = (_json_object(first)[0] or {}).get("messages")
+    return isinstance(turns, list) and all(isinstance(t, dict) and "role" in t for t in turns)
+
+
 FORMATS: tuple[Format, ...] = (
+    Format(name="batch", suffixes=_JSON_SUFFIXES, looks_like=_is_batch, records=_json_records),
+    Format(name="chat", suffixes=_JSON_SUFFIXES, looks_like=_is_chat, records=_json_records),
     Format(
         name="jsonl",
         suffixes=_JSON_SUFFIXES,

@@ -1,0 +1,549 @@
+"""From a row to the request that will be sent: templates in, vendor-neutral messages out.
+
+A template is Jinja2, because that is what people's prompt files already are; sandboxed and
+strict, because a prompt file is somebody else's program and an undefined column that renders
+as nothing is a job priced, and later paid, for the wrong text. `str.format` was rejected: it
+trips over every JSON example in a prompt.
+
+How values are written: text as it is; numbers as Python writes them; true, false, lists and
+objects as JSON (non-ASCII characters kept); a null is an error, since "None" in a prompt is
+never what was meant (`{{ note or "" }}` says what is). The sandbox has no loader, and
+nothing random: the same row renders to the same request, today and when it is sent.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from planner.errors import Collector, InputError, Problem, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from jinja2 import Template as JinjaTemplate
+    from jinja2 import nodes
+    from jinja2.sandbox import SandboxedEnvironment
+
+    from planner.workload.readers import Row, Rows, Workload
+
+WHOLE_ROW = "row"
+"""The name that is the whole row in every template: `{{ row["any name"] }}` reaches columns
+whose names are no identifiers. It wins over a column of the same name."""
+
+CLEARLY_LONGER = 2
+"""How many times as long as any other column the one text column must be, on average, to be
+taken without being named."""
+
+_KEYWORDS = ("and", "else", "if", "in", "is", "loop", "not", "or", "self")
+_LITERALS = ("true", "false", "none", "True", "False", "None")
+_RESERVED = frozenset({WHOLE_ROW, *_KEYWORDS, *_LITERALS})
+_SKIP_HINT = "--skip-bad-rows leaves such rows out and counts them"
+_NULL_HINT = 'write {{ note or "" }} where a null means nothing, or --skip-bad-rows'
+_MISSING_HINT = 'write {{ note|default("") }} where it may be missing, or --skip-bad-rows'
+_SHOWN_TEXT = 120
+_SHOWN_COLUMNS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn: `role` is system, user, assistant or tool."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is sent for one row, in no vendor's words.
+
+    `tools` and `schema` are compact JSON, `max_output_tokens` the request's own ceiling;
+    only ready-made requests bring them.
+    """
+
+    messages: tuple[Message, ...]
+    tools: str | None = None
+    schema: str | None = None
+    max_output_tokens: int | None = None
+
+
+class Prompt(Protocol):
+    """Whatever makes requests of rows: a template, or a reader of ready-made requests."""
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Raise InputError where the rows cannot have what is asked of them."""
+
+    def render(self, row: Row) -> Request:
+        """The request of one row; InputError names the row."""
+
+
+class Template:
+    """A user prompt and perhaps a system prompt, compiled once, rendered for every row."""
+
+    def __init__(
+        self,
+        prompt: str,
+        system: str | None = None,
+        *,
+        prompt_name: str = "--prompt",
+        system_name: str = "--system",
+    ) -> None:
+        environment = _environment()
+        self.prompt = prompt
+        self.system = system
+        self._parts = tuple(
+            _Part(environment, role, source, name)
+            for role, source, name in (
+                ("system", system, system_name),
+                ("user", prompt, prompt_name),
+            )
+            if source is not None
+        )
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Raise InputError naming every column that is asked for and that no row has."""
+        collector = Collector()
+        for part in self._parts:
+            part.check(columns, collector)
+        collector.raise_if_any()
+
+    def render(self, row: Row) -> Request:
+        """The request of one row; a system prompt that renders to nothing is left out.
+
+        InputError: a value is missing or null, the template fails, or the prompt is blank
+        (vendors refuse that).
+        """
+        messages = tuple(
+            Message(role=part.role, content=text)
+            for part in self._parts
+            if (text := part.render(row)).strip() or part.role == "user"
+        )
+        if not messages[-1].content.strip():
+            raise _row_error(row, "empty-prompt", "the prompt comes out empty", _SKIP_HINT)
+        return Request(messages=messages)
+
+
+class _Part:
+    """One message's template."""
+
+    def __init__(
+        self, environment: SandboxedEnvironment, role: str, source: str, name: str
+    ) -> None:
+        self.role = role
+        self.source = source
+        self.name = name
+        self.tree, self.compiled = _compiled(environment, source, name)
+
+    def check(self, columns: Sequence[str], collector: Collector) -> None:
+        known = set(columns)
+        for wrong, line in _wanted(self.tree).items():
+            if wrong not in known:
+                collector.add(
+                    "unknown-column",
+                    f"the template asks for `{wrong}`, and the rows have no such column",
+                    where=_place(self.name, self.source, line),
+                    hint=_columns_hint(wrong, columns),
+                )
+
+    def render(self, row: Row) -> str:
+        from jinja2 import UndefinedError
+
+        try:
+            return self.compiled.render({**row.fields, WHOLE_ROW: row.fields})
+        except _NullValueError:
+            raise _row_error(row, "null-value", self._null(row), _NULL_HINT) from None
+        except UndefinedError as error:
+            message = f"{self.name}: {error.message}"
+            raise _row_error(row, "missing-value", message, _MISSING_HINT) from None
+        except Exception as error:  # noqa: BLE001 - a template is a program, it fails in any way
+            message = f"{self.name} fails: {str(error) or type(error).__name__}"
+            raise _row_error(row, "template-failed", message, None) from None
+
+    def _null(self, row: Row) -> str:
+        asked = [name for name in _names(self.tree) if row.fields.get(name, "") is None]
+        which = " and ".join(f"`{name}`" for name in asked) or "a value"
+        return f"{self.name}: {which} is null"
+
+
+def _row_error(row: Row, code: str, message: str, hint: str | None) -> InputError:
+    said = f"row {row.number} makes no request: {message}"
+    return InputError(Problem(code=code, message=said, where=f"line {row.line}", hint=hint))
+
+
+def requests(rows: Rows, prompt: Prompt) -> Iterator[tuple[Row, Request]]:
+    """Every row with its request; rows without one stop the pass or are counted as skipped."""
+    for row in rows:
+        try:
+            request = prompt.render(row)
+        except InputError as error:
+            where = f"{rows.workload.path}:{row.line}"
+            rows.withdraw(replace(error.problems[0], where=where))
+            continue
+        yield row, request
+
+
+# --- the template language --------------------------------------------------------------
+
+
+class _NullValueError(Exception):
+    """A null reached the text."""
+
+
+def _environment() -> SandboxedEnvironment:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    environment = SandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, finalize=_written
+    )
+    environment.filters["tojson"] = _as_json  # Jinja's own writes < and & as escapes, for HTML
+    del environment.filters["random"], environment.globals["lipsum"]
+    return environment
+
+
+def _written(value: Any) -> Any:
+    """The value as it appears in the prompt."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        raise _NullValueError
+    return _as_json(value) if isinstance(value, bool | list | dict) else value
+
+
+def _as_json(value: object, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _compiled(
+    environment: SandboxedEnvironment, source: str, name: str
+) -> tuple[nodes.Template, JinjaTemplate]:
+    from jinja2 import TemplateSyntaxError
+
+    try:
+        return environment.parse(source), environment.from_string(source)
+    except TemplateSyntaxError as error:
+        message = error.message or "it cannot be read"
+        raise InputError.of(
+            "template-syntax",
+            f"the template is not Jinja2: {message[:1].lower()}{message[1:].rstrip('.')}",
+            where=_place(name, source, error.lineno),
+            hint="{{ column }} inserts a value; {% raw %} ... {% endraw %} keeps braces as text",
+        ) from None
+
+
+def _place(name: str, source: str, line: int) -> str:
+    """File (or flag), line and the line's text, cut to what a terminal shows."""
+    lines = source.splitlines()
+    text = lines[line - 1].strip() if 0 < line <= len(lines) else ""
+    shown = text if len(text) <= _SHOWN_TEXT else f"{text[:_SHOWN_TEXT]}..."
+    return f"{name}:{line}: {shown}"
+
+
+def _columns_hint(wrong: str, columns: Sequence[str]) -> str:
+    shown = ", ".join(columns[:_SHOWN_COLUMNS])
+    more = len(columns) - _SHOWN_COLUMNS
+    listed = f"columns: {shown}" + (f" and {more} more" if more > 0 else "")
+    guess = did_you_mean(wrong, columns)
+    return f"{guess} {listed}" if guess else listed
+
+
+def _wanted(tree: nodes.Template) -> dict[str, int]:
+    """Columns that the template cannot do without, each with its first line.
+
+    Names it tests (`note is defined`) or defaults (`note|default("")`) may be missing.
+    """
+    optional = _optional(tree)
+    return {name: line for name, line in _names(tree).items() if name not in optional}
+
+
+def _names(tree: nodes.Template) -> dict[str, int]:
+    """Columns asked for, by name or as `row["name"]`, each with the first line that does."""
+    from jinja2 import meta, nodes
+
+    free = meta.find_undeclared_variables(tree) - {WHOLE_ROW, *_environment().globals}
+    found = [(n.name, n.lineno) for n in tree.find_all(nodes.Name) if n.name in free]
+    found += [(key, n.lineno) for n in tree.find_all((nodes.Getitem, nodes.Getattr))
+              if (key := _row_key(n)) is not None]  # fmt: skip
+    first: dict[str, int] = {}
+    for name, line in sorted(found, key=lambda pair: pair[1]):
+        first.setdefault(name, line)
+    return first
+
+
+def _row_key(node: nodes.Node) -> str | None:
+    """The key in `row["key"]` or `row.key`; None for anything else, `row.items()` included."""
+    from jinja2 import nodes
+
+    if not isinstance(node, nodes.Getitem | nodes.Getattr):
+        return None
+    if not (isinstance(node.node, nodes.Name) and node.node.name == WHOLE_ROW):
+        return None
+    if isinstance(node, nodes.Getattr):
+        return None if hasattr(dict, node.attr) else node.attr
+    key = node.arg.value if isinstance(node.arg, nodes.Const) else None
+    return key if isinstance(key, str) else None
+
+
+def _optional(tree: nodes.Template) -> set[str]:
+    from jinja2 import nodes
+
+    guarded = [t.node for t in tree.find_all(nodes.Test) if t.name in {"defined", "undefined"}]
+    guarded += [
+        f.node for f in tree.find_all(nodes.Filter) if f.name in {"default", "d"} and f.node
+    ]
+    return {name for node in guarded if (name := _column_of(node)) is not None}
+
+
+def _column_of(node: nodes.Node) -> str | None:
+    from jinja2 import nodes
+
+    return node.name if isinstance(node, nodes.Name) else _row_key(node)
+
+
+# --- without a template -----------------------------------------------------------------
+
+
+def default_template(
+    columns: Sequence[str], sample: Sequence[Row], system: str | None = None
+) -> tuple[Template, str]:
+    """The one text-like column as the whole prompt, and the sentence that says so.
+
+    Text-like: text with a space in it or beyond ASCII somewhere in the sample, which
+    identifiers, labels and numbers have not. The longest such column is taken if it is the
+    only one or at least CLEARLY_LONGER times as long as the next on average; otherwise
+    InputError lists what there is, because a guess here is a price for another job.
+    """
+    lengths = _mean_lengths(columns, sample)
+    if not lengths:
+        raise InputError.of(
+            "no-text-column",
+            "no --prompt is given, and no column of the rows is text",
+            hint=f'name one: --prompt "{_insertion(columns[0])}"; columns: {", ".join(columns)}',
+        )
+    best, *others = sorted(lengths, key=lambda name: -lengths[name])
+    if others and lengths[best] < CLEARLY_LONGER * lengths[others[0]]:
+        raise InputError.of(
+            "which-column",
+            f"no --prompt is given, and more than one column may be it: {_listed(lengths)}",
+            hint=f"name it, for instance --prompt '{_insertion(next(iter(lengths)))}'",
+        )
+    rest = {name: lengths[name] for name in others}
+    beside = f"; the other text columns: {_listed(rest)}" if rest else ""
+    said = f"No --prompt is given: each row is sent as its column {_listed({best: lengths[best]})}"
+    return Template(_insertion(best), system), f"{said}{beside}."
+
+
+def _mean_lengths(columns: Sequence[str], sample: Sequence[Row]) -> dict[str, int]:
+    """Mean characters of every text-like column, or of every text column where none is."""
+    texts = {name: [row.fields.get(name) for row in sample] for name in columns}
+    present = {name: [v for v in values if v is not None] for name, values in texts.items()}
+    strings = {
+        name: [str(v) for v in values]
+        for name, values in present.items()
+        if values and all(isinstance(v, str) for v in values)
+    }
+    like = {name: v for name, v in strings.items() if any(map(_is_prose, v))} or strings
+    means = {name: sum(map(len, v)) // len(v) for name, v in like.items()}
+    return {name: mean for name, mean in means.items() if mean > 0}
+
+
+def _is_prose(text: str) -> bool:
+    return " " in text.strip() or not text.isascii()
+
+
+def _listed(lengths: Mapping[str, int]) -> str:
+    return ", ".join(f"`{name}` (mean {mean:,} characters)" for name, mean in lengths.items())
+
+
+def _insertion(column: str) -> str:
+    """The template that inserts one column."""
+    if column.isidentifier() and column not in _RESERVED:
+        return f"{{{{ {column} }}}}"
+    return f"{{{{ {WHOLE_ROW}[{json.dumps(column)}] }}}}"
+
+
+# --- rows that are requests already -----------------------------------------------------
+
+
+class ReadyMade:
+    """Requests that the rows bring with them: chats, and request files made for a batch lane.
+
+    They are told apart by their shape, not by whose they are. `answers` says whether a last
+    assistant turn is an answer (a chat that was had: an output sample, never input) or a
+    beginning that is sent along (a request file).
+    """
+
+    def __init__(self, *, answers: bool) -> None:
+        self.answers = answers
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Nothing to check before the rows: each is judged by itself."""
+
+    def render(self, row: Row) -> Request:
+        """The request in the row; InputError where it holds none, or more than text."""
+        try:
+            return self._request(_payload(row.fields))
+        except _NoRequestError as error:
+            raise _row_error(row, "not-a-request", str(error), _SKIP_HINT) from None
+
+    def answer(self, row: Row) -> str | None:
+        """The text of the answer that a chat ends with, or None."""
+        turns = _payload(row.fields).get("messages")
+        last = turns[-1] if self.answers and isinstance(turns, list) and turns else None
+        if not (isinstance(last, dict) and last.get("role") == "assistant"):
+            return None
+        return _turn(last).content
+
+    def _request(self, payload: Mapping[str, Any]) -> Request:
+        turns = _turns(payload)
+        if self.answers and turns[-1].role == "assistant":
+            turns = turns[:-1]
+        messages = _system(payload) + turns
+        if not any(message.role != "system" for message in messages):
+            raise _NoRequestError("nobody asks anything in it")
+        return Request(
+            messages=messages,
+            tools=_compact(payload.get("tools")),
+            schema=_compact(_first(payload, "response_format", "output_format", "text")),
+            max_output_tokens=_ceiling(payload),
+        )
+
+
+class _NoRequestError(Exception):
+    """The row holds no request that can be counted."""
+
+
+def _payload(fields: Mapping[str, object]) -> Mapping[str, Any]:
+    inner = _first(fields, "body", "params")
+    return inner if isinstance(inner, dict) else fields
+
+
+def _first(payload: Mapping[str, object], *keys: str) -> Any:
+    return next((payload[key] for key in keys if payload.get(key) is not None), None)
+
+
+def _compact(value: object) -> str | None:
+    if value is None:
+        return None
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _ceiling(payload: Mapping[str, object]) -> int | None:
+    value = _first(payload, "max_tokens", "max_completion_tokens", "max_output_tokens")
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _system(payload: Mapping[str, object]) -> tuple[Message, ...]:
+    text = _text(_first(payload, "system", "instructions"))
+    return (Message(role="system", content=text),) if text else ()
+
+
+def _turns(payload: Mapping[str, object]) -> tuple[Message, ...]:
+    turns = _first(payload, "messages", "input")
+    if isinstance(turns, str) and turns:
+        return (Message(role="user", content=turns),)
+    if not isinstance(turns, list) or not turns:
+        raise _NoRequestError("it has neither `messages` nor `input`")
+    return tuple(map(_turn, turns))
+
+
+def _turn(turn: object) -> Message:
+    if not isinstance(turn, dict):
+        raise _NoRequestError("a message is not an object")
+    role = turn.get("role", "tool")
+    if not isinstance(role, str):
+        raise _NoRequestError("a message's role is not text")
+    if "content" not in turn:
+        return Message(role=role, content=_compact(turn) or "")
+    called = _compact(_first(turn, "tool_calls", "function_call"))
+    return Message(role=role, content=_text(turn["content"]) + (called or ""))
+
+
+def _text(content: object) -> str:
+    """A message's content as text: a string, or the text parts it is made of."""
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "\n".join(map(_part_text, content))
+    raise _NoRequestError("a message's content is neither text nor a list of parts")
+
+
+def _part_text(part: object) -> str:
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, dict):
+        raise _NoRequestError("a part of a message is neither text nor an object")
+    text = _first(part, "text", "refusal", "thinking")
+    if isinstance(text, str):
+        return text
+    if part.get("type") == "tool_result":
+        return _text(part.get("content"))
+    if part.get("type") == "tool_use":
+        return _compact({key: part.get(key) for key in ("name", "input")}) or ""
+    raise _NoRequestError(f"a part of type {part.get('type', 'unknown')} is not text")
+
+
+# --- the choice -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """How this workload's rows become requests, checked against its first rows.
+
+    `said` is a sentence for the user where something was chosen without being named.
+    """
+
+    prompt: Prompt
+    columns: tuple[str, ...]
+    said: str | None = None
+
+
+def choose(
+    workload: Workload,
+    *,
+    prompt: str | None = None,
+    system: str | None = None,
+    prompt_name: str = "--prompt",
+    system_name: str = "--system",
+    skip_bad: bool = False,
+) -> Chosen:
+    """The template that is given, the requests the rows bring, or the one text column.
+
+    Everything that can be known before the pass fails here: syntax, unknown columns, and
+    (unless bad rows are skipped) the first row's request.
+    """
+    sample = workload.head(skip_bad=skip_bad)
+    columns = workload.columns(sample)
+    said = None
+    chosen: Prompt
+    if prompt is not None:
+        chosen = Template(prompt, system, prompt_name=prompt_name, system_name=system_name)
+    elif workload.format in READY_MADE:
+        chosen, said = _ready_made(workload.format, system, system_name)
+    else:
+        chosen, said = default_template(columns, sample, system)
+    chosen.check(columns)
+    if not skip_bad:
+        next(requests(workload.rows(), chosen))
+    return Chosen(prompt=chosen, columns=columns, said=said)
+
+
+READY_MADE = {
+    "chat": (True, "a last assistant turn counts as an answer, not as input"),
+    "batch": (False, "model and endpoint in the file are not looked at"),
+}
+"""Formats whose rows are requests: whether they end in answers, and what is said of them."""
+
+
+def _ready_made(format: str, system: str | None, system_name: str) -> tuple[ReadyMade, str]:
+    answers, said = READY_MADE[format]
+    if system is not None:
+        raise InputError.of(
+            "system-twice",
+            f"{system_name} is given, and the rows bring their own messages ({format} format)",
+            hint="leave it out, or give a --prompt too, which takes the rows as mere columns",
+        )
+    return ReadyMade(answers=answers), f"The rows are requests already ({format} format): {said}."
