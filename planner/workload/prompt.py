@@ -319,7 +319,7 @@ def default_template(
         raise InputError.of(
             "no-text-column",
             "no --prompt is given, and no column of the rows is text",
-            hint=f'name one: --prompt "{_insertion(columns[0])}"; columns: {", ".join(columns)}',
+            hint=f"name one: --prompt '{_insertion(columns[0])}'; columns: {', '.join(columns)}",
         )
     best, *others = sorted(lengths, key=lambda name: -lengths[name])
     if others and lengths[best] < CLEARLY_LONGER * lengths[others[0]]:
@@ -360,7 +360,7 @@ def _insertion(column: str) -> str:
     """The template that inserts one column."""
     if column.isidentifier() and column not in _RESERVED:
         return f"{{{{ {column} }}}}"
-    return f"{{{{ {WHOLE_ROW}[{json.dumps(column)}] }}}}"
+    return f"{{{{ {WHOLE_ROW}[{_as_json(column)}] }}}}"
 
 
 # --- rows that are requests already -----------------------------------------------------

@@ -595,10 +595,10 @@ class Rows:
         self.blank = 0
         self._raw: io.FileIO | None = None
         self._bytes_read = 0
-        self._pass = self._read()
 
     def __iter__(self) -> Iterator[Row]:
-        return self._pass
+        assert self._raw is None, "a pass is made once, or its counts would add up"
+        return self._read()
 
     @property
     def bytes_read(self) -> int:
