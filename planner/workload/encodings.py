@@ -62,17 +62,9 @@ VOCABULARIES: Mapping[str, Vocabulary] = {
         sha256="446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
     ),
     "cl100k_base": Vocabulary(
-        pattern="|".join(
-            (
-                r"'(?i:[sdmt]|ll|ve|re)",
-                r"[^\r\n\p{L}\p{N}]?+\p{L}++",
-                r"\p{N}{1,3}+",
-                r" ?[^\s\p{L}\p{N}]++[\r\n]*+",
-                r"\s++$",
-                r"\s*[\r\n]",
-                r"\s+(?!\S)",
-                r"\s",
-            )
+        pattern=(
+            r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+"
+            r"| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
         ),
         sha256="223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
     ),
@@ -104,7 +96,7 @@ def encoding(name: str) -> Encoding:
     Raises KeyError for a name that is not in `VOCABULARIES`.
     """
     # The tokenizer's own import is only paid by what counts text.
-    import tiktoken  # noqa: PLC0415
+    import tiktoken
 
     loaded = tiktoken.Encoding(
         name,

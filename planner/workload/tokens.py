@@ -1,0 +1,333 @@
+"""The table of counters: how many input tokens a request has, and how well that is known.
+
+A counter is a vocabulary we have (`encoding`), what a chat adds to its text (`Framing`), and
+a band: the ratio of the model's own tokens to ours, one to one where the vocabulary is the
+model's. The ratio depends on the kind of text, so a job is first counted and surveyed
+(`Tally`), then each model's sizes follow from the same tally. A bare count of another
+vendor's tokenizer was rejected: on Claude it is a third too low and looks exact.
+
+Exact is only what the catalog claims: the word of the vendor that this model uses this
+encoding. Without it the same count is `assumed`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Multiset
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from fractions import Fraction
+from functools import cache, lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from planner import strict_yaml
+from planner.errors import UnknownFactError, did_you_mean
+from planner.workload import encodings
+from planner.workload.content import Content, Survey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import date
+    from decimal import Decimal
+
+    from planner.workload.content import ContentMix
+    from planner.workload.prompt import Request
+
+TABLE = Path(__file__).parent / "counters.yaml"
+
+SYSTEM = "system"
+
+
+SCRIPTS = frozenset(
+    {
+        Content.CHINESE,
+        Content.JAPANESE,
+        Content.KOREAN,
+        Content.CYRILLIC,
+        Content.ARABIC,
+        Content.INDIC,
+        Content.THAI,
+    }
+)
+"""Kinds that fall back on the band of `OTHER_SCRIPT` where a counter has none of their own."""
+
+
+class Grade(StrEnum):
+    """How a count is known, the strongest first."""
+
+    EXACT = "exact"
+    ASSUMED = "assumed"
+    MEASURED = "measured"
+    RECONSTRUCTED = "reconstructed"
+    RATIO = "ratio"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Framing:
+    """Tokens that a chat request adds to its text; they are counted as they are, never scaled.
+
+    `per_message` is for every message that is not the system's; `tools` and `schema` are added
+    once where the request has any.
+    """
+
+    per_request: int
+    per_message: int
+    per_system: int
+    tools: int = 0
+    schema: int = 0
+    as_of: date | None = None
+
+    def of(self, shape: Shape) -> int:
+        """The frame of a request of that shape, in tokens."""
+        return (
+            self.per_request
+            + self.per_message * shape.messages
+            + self.per_system * shape.systems
+            + (self.tools if shape.tools else 0)
+            + (self.schema if shape.schema else 0)
+        )
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of the vendor's chat framing."""
+        return self.as_of is not None
+
+
+class Shape(NamedTuple):
+    """All that a counter needs to know of a request: tokens of its text, and its parts."""
+
+    text: int
+    """Tokens of every content, tool definition and schema in the counting encoding."""
+    messages: int
+    systems: int
+    tools: bool
+    schema: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """The model's tokens for each token counted, with the ends that hold 95 % of documents."""
+
+    low: Fraction
+    mid: Fraction
+    high: Fraction
+    said: str
+    narrowed_by: str | None = None
+    """What would make the band narrower; None where nothing is left to narrow."""
+
+    def __post_init__(self) -> None:
+        """A band that does not hold its own middle is a defect of ours."""
+        if not 0 < self.low <= self.mid <= self.high:
+            raise ValueError(f"not a band: {self.low} <= {self.mid} <= {self.high}")
+
+
+Ends = tuple[Fraction, Fraction, Fraction]
+
+ONE_TO_ONE: Ends = (Fraction(1), Fraction(1), Fraction(1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histograms:
+    """{prompt tokens: rows} at the two ends and in the middle of the band."""
+
+    low: Mapping[int, int]
+    value: Mapping[int, int]
+    high: Mapping[int, int]
+    band: Band
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counter:
+    """One way to know the tokens of a text; `bands` is None where the vocabulary is the model's."""
+
+    key: str
+    id: str
+    encoding: str
+    grade: Grade
+    framing: Framing
+    bands: Mapping[Content, Ends] | None = None
+    narrowed_by: str | None = None
+    note: str | None = None
+
+    def text(self, text: str) -> int:
+        """Tokens of a text in the counting encoding, before the band."""
+        return encodings.encoding(self.encoding).count(text)
+
+    def request(self, request: Request) -> int:
+        """Tokens of a request's text in the counting encoding, before band and frame."""
+        return sum(self.text(part) for part, _ in parts(request))
+
+    def frame(self, request: Request) -> int:
+        """Tokens that the request's structure adds; the band does not apply to them."""
+        return self.framing.of(shape(request, text=0))
+
+    def band(self, mix: ContentMix) -> Band:
+        """The band for a job of that content: each kind's band, weighted by its share.
+
+        Low ends are taken together with low ends: the kinds share one unknown, the
+        vocabulary, so their errors are not independent.
+        """
+        low, mid, high = (
+            sum((share * self._ends(kind)[end] for kind, share in mix.shares()), Fraction(0))
+            for end in range(3)
+        )
+        said = self._said(mix, low, mid, high)
+        return Band(low=low, mid=mid, high=high, said=said, narrowed_by=self.narrowed_by)
+
+    def sizes(self, tally: Tally) -> Histograms:
+        """The prompt sizes of a tallied job; a row is its text times the ratio, plus its frame."""
+        if tally.encoding.name != self.encoding:
+            raise ValueError(f"{self.key} counts with {self.encoding}, not {tally.encoding.name}")
+        band = self.band(tally.mix())
+        low, value, high = (self._histogram(tally, by) for by in (band.low, band.mid, band.high))
+        return Histograms(low=low, value=value, high=high, band=band)
+
+    def measured(
+        self, *, low: Fraction, mid: Fraction, high: Fraction, grade: Grade, note: str
+    ) -> Counter:
+        """The same counter with one ratio that was measured on this job's own text."""
+        every = dict.fromkeys(Content, (low, mid, high))
+        return replace(self, bands=every, grade=grade, note=note, narrowed_by=None)
+
+    def _ends(self, kind: Content) -> Ends:
+        return ONE_TO_ONE if self.bands is None else self.bands[kind]
+
+    def _histogram(self, tally: Tally, ratio: Fraction) -> Mapping[int, int]:
+        rows: Multiset[int] = Multiset()
+        for each, count in tally.shapes.items():
+            rows[stretched(each.text, ratio) + self.framing.of(each)] += count
+        return rows
+
+    def _said(self, mix: ContentMix, low: Fraction, mid: Fraction, high: Fraction) -> str:
+        frame = "" if self.framing.known else " What its chat format adds is not known: 0 is taken."
+        if self.grade is Grade.EXACT:
+            return f"Input tokens are counted with {self.id}, the model's own encoding.{frame}"
+        if self.grade is Grade.ASSUMED:
+            return (
+                f"Input tokens are counted with {self.id}: that the model uses it is assumed, "
+                f"its vendor has not said so.{frame}"
+            )
+        ratio = f"{float(mid):.2f} ({float(low):.2f}-{float(high):.2f})"
+        how = {
+            Grade.RATIO: f"estimated: {self.encoding} x {ratio}, the ratio seen for {mix}",
+            Grade.MEASURED: f"measured on a sample: {self.encoding} x {ratio}",
+            Grade.RECONSTRUCTED: f"reconstructed on a sample: {self.encoding} x {ratio}",
+        }[self.grade]
+        note = f" ({self.note})" if self.note else ""
+        return f"Input tokens are {how}{note}.{frame}"
+
+
+class Tally:
+    """Counts a stream of requests once, for every counter that shares the encoding."""
+
+    def __init__(self, encoding: str) -> None:
+        self.encoding = encodings.encoding(encoding)
+        self.shapes: Multiset[Shape] = Multiset()
+        self._survey = Survey()
+        # System prompts, tools and schemas are mostly the same from row to row.
+        self._repeated = lru_cache(maxsize=16)(self.encoding.count)
+
+    @property
+    def rows(self) -> int:
+        """Rows added so far."""
+        return self.shapes.total()
+
+    def add(self, request: Request, rows: int = 1) -> Shape:
+        """Count a request that stands for that many rows."""
+        text = 0
+        for part, repeated in parts(request):
+            tokens = self._repeated(part) if repeated else self.encoding.count(part)
+            self._survey.add(part, tokens * rows)
+            text += tokens
+        counted = shape(request, text)
+        self.shapes[counted] += rows
+        return counted
+
+    def mix(self) -> ContentMix:
+        """What kinds of text were seen so far."""
+        return self._survey.mix()
+
+
+def parts(request: Request) -> Iterator[tuple[str, bool]]:
+    """Each text of a request, and whether other rows probably have the same."""
+    for message in request.messages:
+        yield message.content, message.role == SYSTEM
+    for definition in (request.tools, request.schema):
+        if definition is not None:
+            yield definition, True
+
+
+def shape(request: Request, text: int) -> Shape:
+    """The shape of a request whose text has that many tokens."""
+    systems = sum(message.role == SYSTEM for message in request.messages)
+    return Shape(
+        text=text,
+        messages=len(request.messages) - systems,
+        systems=systems,
+        tools=request.tools is not None,
+        schema=request.schema is not None,
+    )
+
+
+def stretched(tokens: int, ratio: Fraction) -> int:
+    """Tokens times a ratio, to the nearest token (halves up)."""
+    return (2 * tokens * ratio.numerator + ratio.denominator) // (2 * ratio.denominator)
+
+
+def counter(
+    key: str,
+    *,
+    claim: Literal["exact", "assumed"] | None = None,
+    framing: Framing | None = None,
+) -> Counter:
+    """The counter of that name, with what the catalog claims of the model that uses it.
+
+    `claim` grades a counter whose vocabulary is the model's (without one it is assumed); a
+    banded counter stays a ratio. `framing` replaces the counter's own. Raises
+    UnknownFactError for a name that is not in the table.
+    """
+    found = table().get(key)
+    if found is None:
+        raise UnknownFactError.of(
+            "unknown-counter",
+            f"there is no token counter {key!r}",
+            hint=did_you_mean(key, table()) or f"counters: {', '.join(table())}",
+        )
+    grade = Grade.RATIO if found.bands is not None else Grade(claim or Grade.ASSUMED)
+    return replace(found, grade=grade, framing=framing or found.framing)
+
+
+@cache
+def table() -> Mapping[str, Counter]:
+    """Every counter by its name, from the file of measured facts that travels with the code."""
+    facts = strict_yaml.read(TABLE).data["counters"]
+    return MappingProxyType({key: _counter(key, row) for key, row in facts.items()})
+
+
+def _counter(key: str, row: Mapping[str, Any]) -> Counter:
+    bands = row.get("bands")
+    return Counter(
+        key=key,
+        id=row.get("id", key),
+        encoding=row["encoding"],
+        grade=Grade.RATIO if bands else Grade.ASSUMED,
+        framing=Framing(**row["framing"]),
+        bands=_bands(bands) if bands else None,
+        narrowed_by=row.get("narrowed_by"),
+        note=row.get("note"),
+    )
+
+
+def _bands(rows: Mapping[str, Any]) -> dict[Content, Ends]:
+    bands = {Content(kind): _ends(*ends) for kind, ends in rows.items()}
+    return {kind: bands.get(kind) or bands[_fallback(kind)] for kind in Content}
+
+
+def _ends(low: Decimal, mid: Decimal, high: Decimal) -> Ends:
+    return Fraction(low), Fraction(mid), Fraction(high)
+
+
+def _fallback(kind: Content) -> Content:
+    """The kind whose band serves where a counter has none for this one."""
+    return Content.OTHER_SCRIPT if kind in SCRIPTS else Content.MIXED
