@@ -31,6 +31,7 @@ MAX_BYTES = 5_000_000
 MAX_NODES = 200_000
 MAX_DEPTH = 40
 MAX_DIGITS = 40
+MAX_SHOWN = 60
 MAX_PROBLEMS = 100
 """Beyond this many the report ends: the file is not a planner file with mistakes in it."""
 
@@ -50,7 +51,9 @@ _SIGNED = re.compile(r"\+[0-9]+(?:\.[0-9]+)?")
 _PADDED = re.compile(r"[-+]?0[0-9]+\.[0-9]*")
 _NOT_FINITE = re.compile(r"[-+]?\.?(?:inf|nan)", re.IGNORECASE)
 _WORDS = frozenset({"yes", "no", "on", "off", "true", "false", "null", "~"})
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff\ud800-\udfff]")
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff\ud800-\udfff]"
+)
 _TAB = re.compile(r"^ *\t", re.MULTILINE)
 
 _AMBIGUOUS: tuple[tuple[re.Pattern[str], str, str], ...] = (
@@ -164,7 +167,7 @@ def _position(name: str, text: str, offset: int) -> str:
     return f"{name}:{line}:{offset - (text.rfind(chr(10), 0, offset) + 1) + 1}"
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """Parsing cannot go on: the problem is already noted."""
 
 
@@ -201,7 +204,7 @@ class _Builder:
             parser = _PARSER(text)
             while (event := parser.get_event()) is not None:
                 self._event(event)
-        except _Stop:
+        except _StopError:
             return
         except yaml.MarkedYAMLError as problem:
             self._syntax(problem)
@@ -233,14 +236,14 @@ class _Builder:
     def _alias(self, event: Any) -> None:
         self._note(event, "alias", f"an alias (*{event.anchor})", "write the value out")
         if self._wants_key():
-            raise _Stop
+            raise _StopError
         self._put(event, None)
 
     def _document(self, event: Any) -> None:
         self.documents += 1
         if self.documents > 1:
             self._note(event, "several-documents", "a second document", "one document a file")
-            raise _Stop
+            raise _StopError
         if event.version or event.tags:
             self._note(event, "directive", "a %YAML or %TAG directive", "remove it")
 
@@ -248,19 +251,19 @@ class _Builder:
         self.nodes += 1
         if self.nodes > MAX_NODES:
             self._note(event, "too-many-nodes", f"more than {MAX_NODES:,} values", None)
-            raise _Stop
+            raise _StopError
         if len(self.problems.problems) >= MAX_PROBLEMS:
-            raise _Stop
+            raise _StopError
 
     def _open(self, event: Any, container: dict[str, Any] | list[Any]) -> None:
         self._count(event)
         if len(self.stack) >= MAX_DEPTH:
             self._note(event, "too-deep", f"nested deeper than {MAX_DEPTH} levels", None)
-            raise _Stop
+            raise _StopError
         self._plain_node(event)
         if self._wants_key():
             self._note(event, "bad-key", "a key that is a mapping or a list", "use plain text")
-            raise _Stop
+            raise _StopError
         self._place(event, container)
         self.stack.append(_Frame(container))
 
@@ -373,7 +376,7 @@ class _Builder:
 
 
 def validate(document: Document, model: type[Model]) -> Model:
-    """The document as `model`; `InputError` with each mismatch at its line, path and with a hint."""
+    """The document as `model`; `InputError` with each mismatch at its line and path."""
     result, problems = attempt(document, model)
     if result is None:
         raise InputError(*problems)
@@ -382,7 +385,7 @@ def validate(document: Document, model: type[Model]) -> Model:
 
 def attempt(document: Document, model: type[Model]) -> tuple[Model | None, tuple[Problem, ...]]:
     """As `validate`, for callers that collect the problems of several files or further checks."""
-    from pydantic import ValidationError  # noqa: PLC0415 - a tenth of a second; see files.load
+    from pydantic import ValidationError
 
     try:
         return model.model_validate(document.data), ()
@@ -405,7 +408,7 @@ def _problems(
 
 
 def _existing(data: Any, location: Sequence[str | int]) -> Path_:
-    """pydantic's location without its own additions (union members, `[key]`)."""
+    """The location without pydantic's own additions (union members, `[key]`)."""
     path: list[str | int] = []
     for count, step in enumerate(location):
         inside = (isinstance(data, dict) and step in data) or (
@@ -436,7 +439,7 @@ def _wording(error: Mapping[str, Any], model: type[BaseModel]) -> tuple[str, str
 
 def _shown(value: object) -> str:
     text = str(value) if isinstance(value, (Decimal, date)) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def _keys_at(model: type[BaseModel], location: Sequence[str | int]) -> frozenset[str]:

@@ -1,0 +1,721 @@
+"""The shape of a provider file, and every check that one file can fail.
+
+Facts enter the program here and nowhere else. A looser shape (numbers as they come, a price
+without its source, a meter invented in passing) would load more files and leave the doubt to
+whoever reads the estimate; this one refuses and says where. What passes is handed on as plain
+data (`normalised`), so that nothing behind this module needs pydantic.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+)
+from pydantic.types import Strict
+from pydantic_core import PydanticCustomError
+
+from planner import strict_yaml
+from planner.errors import Problem, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from planner.strict_yaml import Document, Path_
+
+VERSION = 1
+
+METERS: Mapping[str, str] = {
+    "input": "prompt tokens that no cache served",
+    "output": "generated tokens, thinking included",
+    "cache_read": "prompt tokens served from a cache",
+    "cache_write": "prompt tokens written to a cache of unstated life",
+    "cache_write_5m": "prompt tokens written to a cache that lives five minutes",
+    "cache_write_30m": "prompt tokens written to a cache that lives thirty minutes",
+    "cache_write_1h": "prompt tokens written to a cache that lives an hour",
+    "cache_write_12h": "prompt tokens written to a cache that lives twelve hours",
+    "cache_storage": "token-hours that an explicit cache is kept",
+}
+"""Everything that can be billed; a rate is US dollars per million of it."""
+
+EVERY = "*"
+UNPUBLISHED = "unpublished"
+DURATION = re.compile(r"([1-9][0-9]*)(s|m|h|d)")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+READ_DAY = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
+HOURS = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]-(?:([01][0-9]|2[0-3]):[0-5][0-9]|24:00)")
+IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]*$"
+
+
+def _refuse(code: str, message: str, hint: str = "") -> PydanticCustomError:
+    """A mismatch; `code` and `hint` reach the reader as they are."""
+    context = {"hint": hint, "said": message}
+    return PydanticCustomError(code, "{said}", context)
+
+
+def _number(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        hint = "write it without quotes, as in 0.125"
+        raise _refuse("bad-number", f"a number is wanted, not {value!r}", hint)
+    number = Decimal(value)
+    if number < 0:
+        raise _refuse("bad-number", f"a number below zero: {value}")
+    return number
+
+
+def _seconds(value: object) -> int:
+    found = DURATION.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        hint = "write 30s, 10m, 24h or 29d"
+        raise _refuse("bad-duration", f"a length of time is wanted, not {value!r}", hint)
+    return int(found.group(1)) * SECONDS[found.group(2)]
+
+
+def _read_day(value: object) -> str:
+    """A day, or a month that counts from its first day."""
+    if type(value) is date:
+        return value.isoformat()
+    if isinstance(value, str) and READ_DAY.fullmatch(value):
+        return value
+    raise _refuse("bad-date", f"a day is wanted, not {value!r}", "write 2026-10-08 or 2026-10")
+
+
+def _meter(value: str) -> str:
+    if value not in METERS:
+        hint = did_you_mean(value, METERS) or f"known meters: {', '.join(METERS)}"
+        raise _refuse("unknown-meter", f"unknown meter {value!r}", hint)
+    return value
+
+
+def _meter_or_every(value: str) -> str:
+    return value if value == EVERY else _meter(value)
+
+
+def _listed(value: object) -> object:
+    """One entry stands for a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def _factors(value: object) -> object:
+    """One number stands for every meter."""
+    return value if isinstance(value, dict) else {EVERY: value}
+
+
+def _factor(value: object) -> Decimal | str:
+    return UNPUBLISHED if value == UNPUBLISHED else _number(value)
+
+
+def _named_models(value: object) -> object:
+    if value == "all" or isinstance(value, list):
+        return value
+    raise _refuse("bad-models", f"models is `all` or a list of ids, not {value!r}")
+
+
+def _support(value: object) -> object:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value == "unknown":
+        return value
+    raise _refuse("bad-support", f"support is true, false or unknown, not {value!r}")
+
+
+def _billed(value: object) -> object:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value == "unknown":
+        return value
+    raise _refuse("bad-billed", f"billed is true, false or unknown, not {value!r}")
+
+
+def _hours(value: str) -> str:
+    found = HOURS.fullmatch(value)
+    if found is None or value[:5] >= value[6:]:
+        hint = 'write them in order within one day, as in "04:00-06:00"'
+        raise _refuse("bad-hours", f"hours are wanted, not {value!r}", hint)
+    return value
+
+
+Text = Annotated[StrictStr, Field(min_length=1)]
+Id = Annotated[StrictStr, Field(pattern=IDENTIFIER)]
+Day = Annotated[date, Strict()]
+ReadDay = Annotated[str, BeforeValidator(_read_day)]
+Number = Annotated[Decimal, BeforeValidator(_number)]
+Count = Annotated[StrictInt, Field(gt=0)]
+Seconds = Annotated[int, BeforeValidator(_seconds)]
+Meter = Annotated[str, AfterValidator(_meter)]
+Factor = Annotated[Decimal | str, BeforeValidator(_factor)]
+Rates = Annotated[dict[Meter, Number], Field(min_length=1)]
+LaneRates = Annotated[dict[Meter, Factor], Field(min_length=1)]
+Factors = Annotated[
+    dict[Annotated[str, AfterValidator(_meter_or_every)], Factor],
+    BeforeValidator(_factors),
+    Field(min_length=1),
+]
+Ids = tuple[Id, ...]
+Models = Annotated[Literal["all"] | Ids, BeforeValidator(_named_models)]
+Support = Annotated[Literal["yes", "no", "unknown"], BeforeValidator(_support)]
+Billed = Annotated[Literal["yes", "no", "unknown"], BeforeValidator(_billed)]
+LaneIds = Annotated[Ids, BeforeValidator(_listed)]
+
+
+class Strictly(BaseModel):
+    """Nothing unknown, nothing changed afterwards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=False)
+
+
+class Source(Strictly):
+    """Where a fact was read, when, and how: from the vendor, a copy, or somebody's dataset."""
+
+    url: Text
+    read: ReadDay
+    via: Literal["vendor", "mirror", "dataset"] = "vendor"
+    title: Text | None = None
+    quote: Text | None = None
+    note: Text | None = None
+
+
+class Fact(Strictly):
+    """Something a source says; `inferred` says what was concluded rather than read."""
+
+    source: Id
+    note: Text | None = None
+    inferred: Text | None = None
+
+
+class Dated(Fact):
+    """A fact that holds from a day (inclusive) until another (exclusive)."""
+
+    start: Day | None = Field(default=None, alias="from")
+    until: Day | None = None
+
+
+class Edge(Strictly):
+    """A prompt length above which the whole request is priced otherwise."""
+
+    prompt_gt: Count | None = None
+    prompt_ge: Count | None = None
+    multiply: Factors | None = None
+    rates: LaneRates | None = None
+
+
+class ListPrice(Dated):
+    """What the vendor's ordinary lane costs in a period."""
+
+    state: Literal["announced", "cancelled"] | None = None
+    rates: Rates
+    over: tuple[Edge, ...] = ()
+
+
+class LanePrice(Dated):
+    """How a lane's rates come from the list: a multiplier, or rates of its own, which win."""
+
+    state: Literal["announced", "cancelled"] | None = None
+    multiply: Factors | None = None
+    rates: LaneRates | None = None
+    over: tuple[Edge, ...] | None = None
+
+
+LanePrices = Annotated[tuple[LanePrice, ...], BeforeValidator(_listed), Field(min_length=1)]
+
+
+class PerBatch(Strictly):
+    """The most (and least) that one batch may hold."""
+
+    requests: Count | None = None
+    min_requests: Count | None = None
+    bytes: Count | None = None
+    inline_bytes: Count | None = None
+    request_bytes: Count | None = None
+    tokens: Count | None = None
+
+
+class CacheHits(Strictly):
+    """Share of cacheable prompt tokens that users see served from a cache."""
+
+    low: Number
+    high: Number
+
+
+class Turnaround(Fact):
+    """Submit to last result of one batch: median, nine in ten, and how many batches it is worth."""
+
+    p50: Seconds
+    p90: Seconds
+    worth: Count
+    grade: Literal["A", "B", "C", "D"]
+
+
+class Open(Strictly):
+    """Hours of a lane that is not always there; days and hours are UTC."""
+
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...]
+    hours_utc: tuple[Annotated[StrictStr, AfterValidator(_hours)], ...]
+
+
+class Lane(Fact):
+    """What a vendor says of one way to run a request."""
+
+    title: Text | None = None
+    delivery: Literal["sync", "async"]
+    base: StrictBool = False
+    models: Literal["all", "listed"]
+    price: LanePrices | None = None
+    target: Seconds | None = None
+    window: Seconds | None = None
+    window_max: Seconds | None = None
+    at_window: (
+        Literal["expires", "expires_without_results", "keeps_running", "best_effort"] | None
+    ) = None
+    usual: Text | None = None
+    per_batch: PerBatch | None = None
+    results_kept: Seconds | None = None
+    billed: dict[Id, Billed] = Field(default_factory=dict)
+    cache_hits: CacheHits | None = None
+    refuses: tuple[Text, ...] = ()
+    needs: Text | None = None
+    max_output: Count | None = None
+    cancel: Seconds | None = None
+    turnaround: Turnaround | None = None
+    open: tuple[Open, ...] = ()
+
+
+class Offer(Dated):
+    """One model in one lane: whether it is offered, and what differs from the lane's policy.
+
+    Without `support`, the lane's policy decides and only the differences are this entry's.
+    """
+
+    support: Support | None = None
+    price: LanePrices | None = None
+    needs: Text | None = None
+    max_output: Count | None = None
+    window: Seconds | None = None
+    refuses: tuple[Text, ...] = ()
+
+
+class Region(Dated):
+    """What processing in one place costs, for some models in some lanes; applied last."""
+
+    support: Support = "yes"
+    multiply: Number | None = None
+    models: Models
+    lanes: LaneIds | None = None
+
+
+class Tier(Fact):
+    """A usage tier; tiers stand in the file from the lowest to the highest."""
+
+    title: Text | None = None
+    usd_month: Count | None = None
+    spend: Count | None = None
+
+
+class Counts(Strictly):
+    """What draws on the token limits; where the vendor is silent, everything is held to."""
+
+    cache_read: StrictBool | None = None
+    max_output: StrictBool | None = None
+
+
+class Limit(Fact):
+    """What a usage tier may send; without `pool`, each model named has its own."""
+
+    tier: Id
+    models: Models
+    lane: LaneIds | None = None
+    pool: Text | None = None
+    rpm: Count | None = None
+    rpd: Count | None = None
+    itpm: Count | None = None
+    otpm: Count | None = None
+    tpm: Count | None = None
+    usd_10min: Count | None = None
+    usd_month: Count | None = None
+    queued_requests: Count | None = None
+    queued_input_tokens: Count | None = None
+    max_active: Count | None = None
+    counts: Counts | None = None
+
+
+class Tokens(Fact):
+    """Which counter measures the model's text; `claim` is how sure the vendor's side of it is."""
+
+    counter: Id
+    claim: Literal["exact", "assumed"] | None = None
+
+
+class Cache(Fact):
+    """The shortest prompt prefix that is cached at all."""
+
+    min_prefix: Count
+
+
+class Lifecycle(Fact):
+    """Dates of a model's life; a floor (`retires_not_before`) is not a date."""
+
+    released: Day | None = None
+    retires: Day | None = None
+    retires_not_before: Day | None = None
+
+
+class HiddenInput(Fact):
+    """Prompt tokens that the vendor adds and bills."""
+
+    what: Text
+    tokens: Count
+
+
+class Model(Fact):
+    """One model; the model's own `source` stands behind its sizes."""
+
+    name: Text | None = None
+    aliases: Ids = ()
+    featured: StrictBool = False
+    context: Count | None = None
+    max_input: Count | None = None
+    max_output: Count | None = None
+    tokens: Tokens | None = None
+    cache: Cache | None = None
+    lifecycle: Annotated[tuple[Lifecycle, ...], BeforeValidator(_listed)] = ()
+    hidden_input: tuple[HiddenInput, ...] = ()
+    prices: tuple[ListPrice, ...] = ()
+    lanes: dict[Id, Offer] = Field(default_factory=dict)
+
+
+class ProviderFile(Strictly):
+    """One vendor's facts. `known_from`: where a price has no `from`, it holds from this day on."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    provider: Id
+    name: Text
+    currency: Literal["USD"]
+    per_tokens: Literal[1_000_000]
+    known_from: Day
+    note: Text | None = None
+    sources: dict[Id, Source]
+    lanes: dict[Id, Lane]
+    regions: dict[
+        Id, Annotated[tuple[Region, ...], BeforeValidator(_listed), Field(min_length=1)]
+    ] = Field(default_factory=dict)
+    tiers: dict[Id, Tier] = Field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
+    models: dict[Id, Model]
+
+
+def normalised(document: Document) -> tuple[dict[str, Any] | None, tuple[Problem, ...]]:
+    """A provider file as plain data (decimals and days as text), or every problem it has."""
+    parsed, problems = strict_yaml.attempt(document, ProviderFile)
+    further = tuple(_problem(document, found) for found in _cross_checks(document.data))
+    if parsed is None or further:
+        return None, _in_order(problems + further)
+    return parsed.model_dump(mode="json", exclude_none=True), ()
+
+
+def _in_order(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    def place(problem: Problem) -> tuple[int, int]:
+        line, column = (problem.where or ":0:0").rsplit(":", 2)[-2:]
+        return int(line), int(column)
+
+    return tuple(sorted(problems, key=place))
+
+
+Found = tuple["Path_", str, str, str | None]
+"""Path, code, message, hint."""
+
+
+def _problem(document: Document, found: Found) -> Problem:
+    path, code, message, hint = found
+    words = f"{strict_yaml.dotted(path)}: {message}"
+    return Problem(code=code, message=words, where=document.where(path), hint=hint)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _entries(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _cross_checks(data: object) -> Iterator[Found]:
+    """What one part of a file must say for another part to hold.
+
+    Reads the raw data, so that a misspelt key elsewhere does not hide these problems.
+    """
+    top = _mapping(data)
+    yield from _source_names(data, frozenset(_mapping(top.get("sources"))), ())
+    yield from _lane_checks(top)
+    yield from _name_checks(top)
+    yield from _alias_checks(top)
+    for path, prices in _price_lists(top):
+        yield from _period_checks(top, path, prices)
+    for name, model in _mapping(top.get("models")).items():
+        yield from _coverage_checks(top, name, _mapping(model))
+        yield from _life_checks(("models", name), _mapping(model))
+
+
+def _source_names(data: object, known: frozenset[str], path: Path_) -> Iterator[Found]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            if key == "source" and isinstance(value, str) and value not in known:
+                hint = did_you_mean(value, known) or "name an entry of `sources`"
+                yield (*path, key), "unknown-source", f"no source {value!r}", hint
+            elif isinstance(value, (dict, list)) and path != ("sources",):
+                yield from _source_names(value, known, (*path, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from _source_names(value, known, (*path, index))
+
+
+def _lane_checks(top: Mapping[str, Any]) -> Iterator[Found]:
+    lanes = {key: _mapping(value) for key, value in _mapping(top.get("lanes")).items()}
+    base = [key for key, lane in lanes.items() if lane.get("base") is True]
+    if len(base) != 1:
+        yield ("lanes",), "base-lane", f"one lane is `base: true`, here {len(base)} are", None
+    for key, lane in lanes.items():
+        if key in base and "price" in lane:
+            yield ("lanes", key, "price"), "base-lane", "the base lane costs the list price", None
+        if lane.get("delivery") == "async" and key in base:
+            yield ("lanes", key), "base-lane", "the base lane answers at once", "delivery: sync"
+
+
+def _name_checks(top: Mapping[str, Any]) -> Iterator[Found]:
+    """Lanes, models and tiers that are named but not there."""
+    lanes, models, tiers = (
+        frozenset(_mapping(top.get(key))) for key in ("lanes", "models", "tiers")
+    )
+    for name, model in _mapping(top.get("models")).items():
+        own = _mapping(_mapping(model).get("lanes"))
+        yield from _missing(
+            own, lanes, "lane", lambda key, name=name: ("models", name, "lanes", key)
+        )
+    for region, rules in _mapping(top.get("regions")).items():
+        for index, rule in enumerate(_entries(rules)):
+            at: Path_ = (
+                ("regions", region, index) if isinstance(rules, list) else ("regions", region)
+            )
+            yield from _scope_checks(_mapping(rule), at, models, lanes, "lanes")
+    for index, row in enumerate(_entries(top.get("limits"))):
+        yield from _scope_checks(_mapping(row), ("limits", index), models, lanes, "lane")
+        tier = _mapping(row).get("tier")
+        yield from _missing([tier], tiers, "tier", lambda _, i=index: ("limits", i, "tier"))
+
+
+def _scope_checks(
+    row: Mapping[str, Any],
+    at: Path_,
+    models: frozenset[str],
+    lanes: frozenset[str],
+    lane_key: str,
+) -> Iterator[Found]:
+    if row.get("models") != "all":
+        named = _entries(row.get("models"))
+        yield from _missing(named, models, "model", lambda _: (*at, "models"))
+    yield from _missing(_entries(row.get(lane_key)), lanes, "lane", lambda _: (*at, lane_key))
+
+
+def _missing(named: Any, known: frozenset[str], what: str, at: Any) -> Iterator[Found]:
+    for name in named:
+        if isinstance(name, str) and name not in known:
+            yield at(name), f"unknown-{what}", f"no {what} {name!r}", did_you_mean(name, known)
+
+
+def _alias_checks(top: Mapping[str, Any]) -> Iterator[Found]:
+    models = _mapping(top.get("models"))
+    taken = dict.fromkeys(models, "a model id")
+    for name, model in models.items():
+        for index, alias in enumerate(_entries(_mapping(model).get("aliases"))):
+            if alias in taken:
+                where = ("models", name, "aliases", index)
+                yield where, "alias-taken", f"{alias!r} is already {taken[alias]}", None
+            elif isinstance(alias, str):
+                taken[alias] = f"an alias of {name}"
+
+
+def _price_lists(top: Mapping[str, Any]) -> Iterator[tuple[Path_, list[Any]]]:
+    """Every list of price periods, the list prices first."""
+    for name, model in _mapping(top.get("models")).items():
+        yield ("models", name, "prices"), _entries(_mapping(model).get("prices"))
+        for lane, offer in _mapping(_mapping(model).get("lanes")).items():
+            yield from _own_price(("models", name, "lanes", lane), _mapping(offer))
+    for lane, policy in _mapping(top.get("lanes")).items():
+        yield from _own_price(("lanes", lane), _mapping(policy))
+
+
+def _own_price(path: Path_, holder: Mapping[str, Any]) -> Iterator[tuple[Path_, list[Any]]]:
+    if "price" in holder:
+        yield (*path, "price"), _entries(holder["price"])
+
+
+def _at(top: Mapping[str, Any], path: Path_, index: int) -> Path_:
+    """The path of a period: a single one is written without a list."""
+    here: Any = top
+    for step in path:
+        here = here[step]
+    return (*path, index) if isinstance(here, list) else path
+
+
+def _period_checks(top: Mapping[str, Any], path: Path_, prices: list[Any]) -> Iterator[Found]:
+    previous: Mapping[str, Any] | None = None
+    for index, price in enumerate(prices):
+        period = _mapping(price)
+        at = _at(top, path, index)
+        yield from _one_period(top, at, period)
+        for count, edge in enumerate(_entries(period.get("over"))):
+            yield from _edge_checks((*at, "over", count), _mapping(edge))
+        yield from _ascending(at, _entries(period.get("over")))
+        if period.get("state") == "cancelled":
+            continue
+        if previous is not None:
+            yield from _follows(at, previous, period)
+        previous = period
+
+
+def _one_period(top: Mapping[str, Any], at: Path_, period: Mapping[str, Any]) -> Iterator[Found]:
+    start, until = period.get("from"), period.get("until")
+    if isinstance(start, date) and isinstance(until, date) and start >= until:
+        yield (*at, "until"), "empty-period", f"ends {until}, not after its start {start}", None
+    state = period.get("state")
+    if state is not None and not isinstance(start, date):
+        yield (*at, "state"), "no-start", f"{state}, but without `from`", "say from which day"
+    read = _read_on(top, period.get("source"))
+    if read is None or not isinstance(start, date) or state == "cancelled":
+        return
+    if start > read and state != "announced":
+        hint = "add `state: announced`, or name a source read since"
+        yield (*at, "from"), "not-announced", f"begins {start}, after its source was read", hint
+    if start <= read and state == "announced":
+        hint = "remove `state: announced`"
+        yield (*at, "state"), "already-begun", f"began {start}, before its source was read", hint
+
+
+def _read_on(top: Mapping[str, Any], source: object) -> date | None:
+    if not isinstance(source, str):
+        return None
+    read = _mapping(_mapping(top.get("sources")).get(source)).get("read")
+    if isinstance(read, str) and READ_DAY.fullmatch(read):
+        return date.fromisoformat(f"{read}-01")
+    return read if isinstance(read, date) else None
+
+
+def _follows(at: Path_, previous: Mapping[str, Any], period: Mapping[str, Any]) -> Iterator[Found]:
+    start, until, before = period.get("from"), previous.get("until"), previous.get("from")
+    if not isinstance(start, date):
+        yield at, "overlap", "overlaps the period before it", "say `from` which day it holds"
+    elif isinstance(until, date) and until > start:
+        message = f"begins {start}, but the period before it runs until {until}"
+        yield (*at, "from"), "overlap", message, "periods may not overlap"
+    elif isinstance(before, date) and before >= start:
+        message = f"begins {start}, not after the period before it ({before})"
+        yield (*at, "from"), "overlap", message, "write periods in order"
+
+
+def _edge_checks(at: Path_, edge: Mapping[str, Any]) -> Iterator[Found]:
+    if ("prompt_gt" in edge) == ("prompt_ge" in edge):
+        hint = "prompt_gt where the edge itself is still the lower price, prompt_ge where not"
+        yield at, "edge", "an edge is either prompt_gt or prompt_ge", hint
+    if "multiply" not in edge and "rates" not in edge:
+        yield at, "no-price", "an edge needs `multiply` or `rates`", None
+
+
+def _ascending(at: Path_, edges: list[Any]) -> Iterator[Found]:
+    keys = [_edge_key(_mapping(edge)) for edge in edges]
+    for index, (low, high) in enumerate(pairwise(keys), start=1):
+        if low is not None and high is not None and low >= high:
+            yield (*at, "over", index), "edge-order", "edges must ascend", None
+
+
+def _edge_key(edge: Mapping[str, Any]) -> int | None:
+    """The first prompt length that is priced by the edge."""
+    above, reached = edge.get("prompt_gt"), edge.get("prompt_ge")
+    if type(above) is int:
+        return above + 1
+    return reached if type(reached) is int else None
+
+
+def _coverage_checks(
+    top: Mapping[str, Any], name: str, model: Mapping[str, Any]
+) -> Iterator[Found]:
+    """Every meter of the list has a rate, or `unpublished`, in each tier and lane of the model."""
+    prices = [_mapping(price) for price in _entries(model.get("prices"))]
+    meters = frozenset(meter for price in prices for meter in _mapping(price.get("rates")))
+    tiered = any(_entries(price.get("over")) for price in prices)
+    for index, price in enumerate(prices):
+        for count, edge in enumerate(_entries(price.get("over"))):
+            own = frozenset(_mapping(price.get("rates")))
+            at: Path_ = ("models", name, "prices", index, "over", count)
+            yield from _uncovered(at, _mapping(edge), own)
+    for lane, policy in _mapping(top.get("lanes")).items():
+        at, lane_prices = _price_in_lane(name, model, lane, _mapping(policy))
+        for index, price in enumerate(_entries(lane_prices)):
+            where = (*at, index) if at[-1] == "price" and isinstance(lane_prices, list) else at
+            yield from _lane_price_checks(where, _mapping(price), meters, tiered=tiered)
+
+
+def _price_in_lane(
+    name: str, model: Mapping[str, Any], lane: str, policy: Mapping[str, Any]
+) -> tuple[Path_, Any]:
+    """Where the price of a model in a lane stands, and what stands there (None: nowhere)."""
+    offer = _mapping(model.get("lanes")).get(lane)
+    at: Path_ = ("models", name) if offer is None else ("models", name, "lanes", lane)
+    if "price" in _mapping(offer):
+        return (*at, "price"), _mapping(offer)["price"]
+    offered = _mapping(offer).get("support", policy.get("models") == "all")
+    return at, policy.get("price") if offered is True else None
+
+
+def _lane_price_checks(
+    at: Path_, price: Mapping[str, Any], meters: frozenset[str], *, tiered: bool
+) -> Iterator[Found]:
+    if "multiply" not in price and "rates" not in price:
+        yield at, "no-price", "a lane's price needs `multiply` or `rates`", None
+        return
+    yield from _uncovered(at, price, meters)
+    if tiered and "rates" in price and "over" not in price:
+        hint = "give the lane's own `over`; [] where the vendor publishes none"
+        yield at, "no-tiers", "rates of its own, but the list has tiers", hint
+    for count, edge in enumerate(_entries(price.get("over"))):
+        yield from _uncovered((*at, "over", count), _mapping(edge), meters)
+
+
+def _uncovered(at: Path_, price: Mapping[str, Any], meters: frozenset[str]) -> Iterator[Found]:
+    factors = price.get("multiply")
+    named = set(_mapping(price.get("rates")))
+    if factors is not None:
+        named |= set(factors) if isinstance(factors, dict) else {EVERY}
+    without = sorted(meters - named)
+    if EVERY not in named and without:
+        hint = f'give "{EVERY}", a rate, or `{UNPUBLISHED}`'
+        yield at, "meter-without-rate", f"no rate for {', '.join(without)}", hint
+
+
+def _life_checks(at: Path_, model: Mapping[str, Any]) -> Iterator[Found]:
+    seen: dict[str, date] = {}
+    for index, entry in enumerate(_entries(model.get("lifecycle"))):
+        for key in ("released", "retires", "retires_not_before"):
+            value = _mapping(entry).get(key)
+            if isinstance(value, date) and seen.setdefault(key, value) != value:
+                where = (*at, "lifecycle", index, key)
+                yield where, "contradiction", f"{key} is {seen[key]} above", None
+    floor = seen.get("retires_not_before")
+    if "retires" in seen and floor is not None and seen["retires"] < floor:
+        yield (*at, "lifecycle"), "contradiction", "retires before its floor", None
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a provider file, for editors."""
+    return ProviderFile.model_json_schema(by_alias=True)
