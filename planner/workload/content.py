@@ -108,7 +108,8 @@ JUDGED = 256
 _SCRIPT_SHARE = 0.6
 _STRAY_SCRIPT_SHARE = 0.2
 _KANA_SHARE = 0.1
-_DIGIT_SHARE = 0.5
+_FIGURES_SHARE = 0.35
+_STRAY_DIGIT_SHARE = 0.2
 _LETTER_SHARE = 0.55
 _WORD_SHARE = 0.12
 _ACCENT_SHARE = 0.02
@@ -165,8 +166,10 @@ def classify(of: Statistics) -> Content:
     script = _script(of)
     if script is not None:
         return script
-    if of.digits >= _DIGIT_SHARE * of.characters > 0:
+    if of.digits >= _FIGURES_SHARE * of.characters > 0:
         return Content.FIGURES
+    if of.digits >= _STRAY_DIGIT_SHARE * of.characters > 0:
+        return Content.MIXED
     if of.keys and of.keys * _CHARACTERS_PER_KEY >= of.characters:
         return Content.JSON
     if _is_code(of):

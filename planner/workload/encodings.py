@@ -86,7 +86,15 @@ class Encoding:
         """
         if len(text) <= CELL:
             return len(self._encode(text))
-        return sum(len(self._encode(cell)) for cell in cells(text))
+        return sum(self._cell_counts(text))
+
+    def _cell_counts(self, text: str) -> Iterator[int]:
+        """Tokens of each cell; one that equals the last, as in a run of spaces, is known."""
+        last, count = "", 0
+        for cell in cells(text):
+            if cell != last:
+                last, count = cell, len(self._encode(cell))
+            yield count
 
 
 @cache
@@ -120,7 +128,7 @@ def _cut(text: str, start: int, end: int) -> int:
     """The last place up to `end` before a space that follows a visible character."""
     if end >= len(text):
         return len(text)
-    for place in range(end, max(start + 1, end - SEARCH), -1):
+    for place in range(end, max(start, end - SEARCH), -1):
         if text[place] == " " and not text[place - 1].isspace():
             return place
     return end

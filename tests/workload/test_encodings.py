@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiktoken_ext.openai_public as official
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.workload import encodings
+from planner.workload.encodings import CELL, SEARCH, VOCABULARIES, cells, encoding
+
+VECTORS = json.loads(
+    (Path(__file__).parents[1] / "data" / "tokens" / "vectors.json").read_text("utf-8")
+)
+NAMES = sorted(VOCABULARIES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_packed_ranks_rebuild_the_official_file(name: str) -> None:
+    tokens = encodings.tokens_of(encodings.packed_path(name).read_bytes())
+    text = encodings.official_text(tokens)
+    assert hashlib.sha256(text).hexdigest() == VOCABULARIES[name].sha256
+    assert encodings.official_ranks(text) == tokens
+
+
+def test_no_other_ranks_are_packed() -> None:
+    packed = {path.stem for path in encodings.RANKS.iterdir()}
+    assert packed == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_text_is_split_as_the_official_vocabulary_splits_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(official, "load_tiktoken_bpe", lambda *args, **options: {})
+    constructed: dict[str, Any] = official.ENCODING_CONSTRUCTORS[name]()
+    assert VOCABULARIES[name].pattern == constructed["pat_str"]
+
+
+@given(st.lists(st.binary(min_size=1, max_size=255), unique=True))
+def test_packing_loses_nothing(tokens: list[bytes]) -> None:
+    assert encodings.tokens_of(encodings.pack(tuple(tokens))) == tuple(tokens)
+    assert encodings.official_ranks(encodings.official_text(tuple(tokens))) == tuple(tokens)
+
+
+def test_ranks_with_a_gap_are_refused() -> None:
+    with pytest.raises(ValueError, match="not dense"):
+        encodings.official_ranks(b"YQ== 0\nYg== 2\n")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: ascii(vector["text"][:20]))
+def test_known_counts(vector: dict[str, Any], name: str) -> None:
+    assert encoding(name).count(vector["text"]) == vector[name]
+
+
+@given(st.text(), st.integers(1, 40))
+def test_cells_are_bounded_and_make_up_the_text(text: str, size: int) -> None:
+    found = list(cells(text, size))
+    assert "".join(found) == text
+    assert all(1 <= len(cell) <= size for cell in found)
+
+
+PIECES = ("word", "it's", "WE'LL", "1234567", "x=(y);", "?!", ".\n", "//", "<|endoftext|>")
+SPACES = ("\n", "\r\n\r\n", " ", "\t", "\u00a0")
+FOREIGN = ("größer", "包裹", "कार्य", "🙂", "e\u0301", "\ud800")
+SENTENCE = st.lists(st.sampled_from((*PIECES, *SPACES, *FOREIGN)), max_size=60)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(SENTENCE, SENTENCE)
+def test_a_cut_before_a_space_after_something_visible_changes_no_count(
+    name: str, before: list[str], after: list[str]
+) -> None:
+    head, tail = "".join(before) + "visible", " " + "".join(after)
+    count = encoding(name).count
+    assert count(head + tail) == count(head) + count(tail)
+
+
+def test_a_cell_ends_where_no_token_can_span() -> None:
+    assert list(cells("alpha beta  gamma", 13)) == ["alpha beta", "  gamma"]
+    assert list(cells("alphabetagamma", 5)) == ["alpha", "betag", "amma"]
+
+
+def test_a_cut_is_not_looked_for_further_back_than_allowed() -> None:
+    near, far = "a " + "b" * (SEARCH - 2), "a " + "b" * (SEARCH - 1)
+    assert next(cells(near + "bb", len(near))) == "a"
+    assert next(cells(far + "bb", len(far))) == far
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_text_of_several_cells_counts_as_one(name: str) -> None:
+    text = "The parcel arrived on Tuesday, but the box was empty.\n" * (3 * CELL // 54)
+    whole = len(encoding(name)._encode(text))
+    assert len(text) > 2 * CELL
+    assert encoding(name).count(text) == whole
+
+
+@pytest.mark.parametrize(
+    "unit", ["a", " ", "\n", "\t", "\0", "!", "7", "🙂", "包", "\u0301", "\u200b", "क्षि", "A "]
+)
+def test_long_runs_are_counted_within_a_ten_thousandth(unit: str) -> None:
+    text = unit * (250_000 // len(unit))
+    encoded = encoding("o200k_base")
+    assert abs(encoded.count(text) - len(encoded._encode(text))) * 10_000 <= len(text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "text",
+    [" " * 1_000_000, "a" * 1_000_000, "<|endoftext|>" * 50_000, "\udc80" * 200_000],
+    ids=["spaces", "letters", "special", "surrogates"],
+)
+def test_hard_inputs_are_counted(name: str, text: str) -> None:
+    assert 0 < encoding(name).count(text) <= len(text.encode("utf-8", "surrogatepass"))
+
+
+def test_half_a_surrogate_pair_counts_as_the_replacement_character() -> None:
+    count = encoding("o200k_base").count
+    assert count("a \ud83d b") == count("a \ufffd b")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(st.text(st.characters()))
+def test_every_string_has_a_count_between_one_and_its_bytes(name: str, text: str) -> None:
+    count = encoding(name).count(text)
+    assert count == encoding(name).count(text)
+    assert bool(text) <= count <= len(text.encode("utf-8", "surrogatepass"))
+
+
+def test_a_vocabulary_is_built_once() -> None:
+    assert encoding("o200k_base") is encoding("o200k_base")
