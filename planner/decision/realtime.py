@@ -46,7 +46,7 @@ FIRST_WAIT: Final = 0.5
 
 _NEGLIGIBLE: Final = 1e-7
 _STANDARD_NORMAL: Final = NormalDist()
-_BISECTIONS: Final = 48
+_BISECTIONS: Final = 32
 
 
 def _require(holds: bool, name: str, value: object, demand: str) -> None:  # noqa: FBT001
@@ -345,14 +345,10 @@ def _in_flight(
     return expected
 
 
-def _admissions(
-    resources: tuple[_Resource, ...], last: float
-) -> list[tuple[float, float, float]]:
+def _admissions(resources: tuple[_Resource, ...], last: float) -> list[tuple[float, float, float]]:
     """(since, until, attempts a second): the slowest resource at each time up to `last`."""
     lines = [(one.head, one.rate) for one in resources] + [(resources[0].start, 0.0)]
-    crossings = {
-        (h2 - h1) / (r1 - r2) for (h1, r1), (h2, r2) in combinations(lines, 2) if r1 != r2
-    }
+    crossings = {(h2 - h1) / (r1 - r2) for (h1, r1), (h2, r2) in combinations(lines, 2) if r1 != r2}
     times = [0.0, *sorted(time for time in crossings if 0 < time < last), last]
     heights = [min(one.admitted(time) for one in resources) for time in times]
     return [
@@ -382,9 +378,7 @@ def _until_answered(load: Load) -> tuple[Callable[[float], float], Callable[[flo
     )
 
 
-def _lognormal(
-    mean: float, cv: float
-) -> tuple[Callable[[float], float], Callable[[float], float]]:
+def _lognormal(mean: float, cv: float) -> tuple[Callable[[float], float], Callable[[float], float]]:
     """P(L > x) and E[(L - x)+] of a lognormal time; of a constant one when cv is 0."""
     if cv == 0:
         return (lambda x: float(x < mean)), (lambda x: max(mean - x, 0.0))

@@ -11,15 +11,19 @@ from __future__ import annotations
 import heapq
 import math
 from random import Random
+from typing import TYPE_CHECKING
 
-from planner.decision.realtime import Load
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from planner.decision.realtime import Bucket, Load
 
 
 def makespan(load: Load, seed: int) -> float:
     """Seconds from the first request to the last answer in one seeded run."""
     random = Random(seed)
     latency = _lognormal(random, load.latency_mean, load.latency_cv)
-    buckets = [_Level(random, bucket) for bucket in load.buckets]
+    buckets = [_Level(random, bucket) for bucket in load.buckets if bucket.use]
     slots = [0.0] * load.concurrency
     again: list[tuple[float, int]] = []
     now = end = 0.0
@@ -44,7 +48,7 @@ def makespan(load: Load, seed: int) -> float:
     return end
 
 
-def _lognormal(random, mean, cv):  # type: ignore[no-untyped-def]
+def _lognormal(random: Random, mean: float, cv: float) -> Callable[[], float]:
     if cv == 0:
         return lambda: mean
     variance = math.log1p(cv * cv)
@@ -55,8 +59,8 @@ def _lognormal(random, mean, cv):  # type: ignore[no-untyped-def]
 class _Level:
     """A bucket that refills evenly up to its burst."""
 
-    def __init__(self, random, bucket):  # type: ignore[no-untyped-def]
-        self._draw = _lognormal(random, bucket.use, bucket.cv) if bucket.use else (lambda: 0.0)
+    def __init__(self, random: Random, bucket: Bucket) -> None:
+        self._draw = _lognormal(random, bucket.use, bucket.cv)
         self._rate = bucket.limit / bucket.window
         self._burst = self._level = bucket.burst * bucket.limit
         self._at = 0.0
