@@ -20,7 +20,6 @@ import zlib
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from planner.errors import InputError, Problem, did_you_mean
@@ -38,6 +37,7 @@ SHOWN_PROBLEMS = 5
 
 _HEAD = 64 * 1024
 _BUFFER = 1024 * 1024
+_HEAD_ROWS = 8 * 1024 * 1024
 _SKIP_HINT = "--skip-bad-rows leaves such rows out and counts them"
 _UTF8_BOM = b"\xef\xbb\xbf"
 _OTHER_BOMS = (
@@ -465,8 +465,15 @@ class Workload:
         return Rows(self, skip_bad=skip_bad, problems=[] if problems is None else problems)
 
     def head(self, count: int = 100, *, skip_bad: bool = False) -> tuple[Row, ...]:
-        """The first readable rows: enough to check a template against."""
-        return tuple(islice(self.rows(skip_bad=skip_bad), count))
+        """The first readable rows, fewer where they are huge: enough to check a template."""
+        rows: list[Row] = []
+        size = 0
+        for row in self.rows(skip_bad=skip_bad):
+            rows.append(row)
+            size += row.size
+            if len(rows) >= count or size >= _HEAD_ROWS:
+                break
+        return tuple(rows)
 
     def columns(self, sample: Iterable[Row]) -> tuple[str, ...]:
         """Every column the sample shows, in the order first seen."""

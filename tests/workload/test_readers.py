@@ -242,6 +242,13 @@ def test_a_pass_does_not_change_the_next(folder: Path) -> None:
     assert workload.head(1) == workload.head()[:1]
 
 
+def test_a_head_of_huge_rows_is_short(folder: Path) -> None:
+    content = '{"a": "' + "x" * 3 * 1024 * 1024 + '"}\n'
+    workload = opened(content * 5, "t.jsonl")
+    assert len(workload.head()) == 3
+    assert len(workload.head(2)) == 2
+
+
 def test_columns_are_those_of_all_sampled_rows_in_order(folder: Path) -> None:
     workload = opened('{"b": 1, "a": 1}\n{"c": 1, "a": 1}', "t.jsonl")
     assert workload.columns(workload.head()) == ("b", "a", "c")
