@@ -183,12 +183,12 @@ def test_short_texts_are_judged_together() -> None:
     assert max(map(len, rows)) < ENOUGH
     for row in rows:
         survey.add(row, 5)
-    assert survey.mix().shares() == ((Content.ENGLISH, 1),)
+    assert survey.mix().shares() == ((Content.ENGLISH, Fraction(1)),)
 
 
 def test_a_mix_of_nothing_is_mixed() -> None:
     assert Survey().mix() == ContentMix()
-    assert ContentMix().shares() == ((Content.MIXED, 1),)
+    assert ContentMix().shares() == ((Content.MIXED, Fraction(1)),)
 
 
 def test_a_mix_reads_as_a_sentence_part() -> None:
