@@ -23,7 +23,10 @@ PLANNER = ROOT / "planner"
 PRICING = ROOT / "pricing"
 
 LONGEST_MODULE = 600
+"""In lines of code."""
+
 LONGEST_FUNCTION = 50
+"""In lines as they stand."""
 
 
 class Source(NamedTuple):
@@ -135,9 +138,11 @@ def test_every_package_has_its_layers() -> None:
 VENDORS = "planner/handoff/providers/"
 """The only place that may name a vendor: adapters speak the vendors' own words."""
 
-WORDS: dict[tuple[str, str], str] = {
-    # (where, word): why it is a word of the program there and not a fact of a vendor
+WORDS = {
+    ("planner/workload/prompt.py", "batch"): "the format of a file of ready-made requests",
+    ("planner/workload/readers.py", "batch"): "the format of a file of ready-made requests",
 }
+"""Words of the program that are ids of a lane as well: where, which, and what is meant there."""
 
 
 def ids_in_pricing() -> set[str]:
@@ -232,11 +237,26 @@ def test_functions_fit_on_a_screen() -> None:
     assert long == []
 
 
+def code_lines(source: Source) -> int:
+    """Lines without blank ones, comments and docstrings: explaining more must not cost."""
+    prose: set[int] = set()
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            assert node.end_lineno is not None
+            prose.update(range(node.lineno, node.end_lineno + 1))
+    lines = enumerate(source.text.splitlines(), start=1)
+    return sum(
+        1
+        for number, line in lines
+        if number not in prose and line.strip() and not line.lstrip().startswith("#")
+    )
+
+
 def test_modules_hold_one_topic() -> None:
     """Past this length a module has grown a second topic, which wants a name of its own."""
     long = [
-        f"{source.path}: {lines} lines"
+        f"{source.path}: {lines} lines of code"
         for source in sources()
-        if (lines := source.text.count("\n")) > LONGEST_MODULE
+        if (lines := code_lines(source)) > LONGEST_MODULE
     ]
     assert long == []
