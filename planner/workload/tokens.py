@@ -16,7 +16,7 @@ from collections import Counter as Multiset
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -25,9 +25,10 @@ from planner import strict_yaml
 from planner.errors import UnknownFactError, did_you_mean
 from planner.workload import encodings
 from planner.workload.content import Content, Survey
+from planner.workload.encodings import RepeatingTexts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from datetime import date
     from decimal import Decimal
 
@@ -156,7 +157,7 @@ class Counter:
 
     def request(self, request: Request) -> int:
         """Tokens of a request's text in the counting encoding, before band and frame."""
-        return sum(self.text(part) for part, _ in parts(request))
+        return sum(map(self.text, parts(request)))
 
     def frame(self, request: Request) -> int:
         """Tokens that the request's structure adds; the band does not apply to them."""
@@ -225,8 +226,8 @@ class Tally:
         self.encoding = encodings.encoding(encoding)
         self.shapes: Multiset[Shape] = Multiset()
         self._survey = Survey()
-        # System prompts, tools and schemas are mostly the same from row to row.
-        self._repeated = lru_cache(maxsize=16)(self.encoding.count)
+        self._prefix: tuple[str, ...] | None = None
+        self._places: list[RepeatingTexts] = []
 
     @property
     def rows(self) -> int:
@@ -235,12 +236,14 @@ class Tally:
 
     def add(self, request: Request, rows: int = 1) -> Shape:
         """Count a request that stands for that many rows."""
-        text = 0
-        for part, repeated in parts(request):
-            tokens = self._repeated(part) if repeated else self.encoding.count(part)
-            self._survey.add(part, tokens * rows)
-            text += tokens
-        counted = shape(request, text)
+        texts = parts(request)
+        self._prefix = texts if self._prefix is None else common_prefix(self._prefix, texts)
+        while len(self._places) < len(texts):
+            self._places.append(RepeatingTexts(self.encoding))
+        counts = [place.count(text) for place, text in zip(self._places, texts, strict=False)]
+        for text, tokens in zip(texts, counts, strict=True):
+            self._survey.add(text, tokens * rows)
+        counted = shape(request, sum(counts))
         self.shapes[counted] += rows
         return counted
 
@@ -248,14 +251,23 @@ class Tally:
         """What kinds of text were seen so far."""
         return self._survey.mix()
 
+    def shared_prefix(self) -> int:
+        """Tokens with which the text of every row begins, before band; 0 for a single row."""
+        return sum(map(self.encoding.count, self._prefix or ())) if self.rows > 1 else 0
 
-def parts(request: Request) -> Iterator[tuple[str, bool]]:
-    """Each text of a request, and whether other rows probably have the same."""
-    for message in request.messages:
-        yield message.content, message.role == SYSTEM
-    for definition in (request.tools, request.schema):
-        if definition is not None:
-            yield definition, True
+
+def parts(request: Request) -> tuple[str, ...]:
+    """Each text of a request in the order in which vendors cache it: tools, schema, messages."""
+    definitions = (text for text in (request.tools, request.schema) if text is not None)
+    return (*definitions, *(message.content for message in request.messages))
+
+
+def common_prefix(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    """The texts with which both begin; the last of them may be the beginning of a text."""
+    for place, (mine, theirs) in enumerate(zip(one, other, strict=False)):
+        if mine != theirs:
+            return (*one[:place], mine[: encodings.common(mine, theirs)])
+    return min(one, other, key=len)
 
 
 def shape(request: Request, text: int) -> Shape:

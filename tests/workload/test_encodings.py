@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.workload import encodings
-from planner.workload.encodings import CELL, SEARCH, VOCABULARIES, cells, encoding
+from planner.workload.encodings import (
+    CELL,
+    SEARCH,
+    SHARED,
+    VOCABULARIES,
+    Encoding,
+    RepeatingTexts,
+    cells,
+    common,
+    encoding,
+)
 
 VECTORS = json.loads(
     (Path(__file__).parents[1] / "data" / "tokens" / "vectors.json").read_text("utf-8")
@@ -135,3 +145,36 @@ def test_every_string_has_a_count_between_one_and_its_bytes(name: str, text: str
 
 def test_a_vocabulary_is_built_once() -> None:
     assert encoding("o200k_base") is encoding("o200k_base")
+
+
+BLOCK = "Each line of the catalog has a number, a name and a price. " * (2 * SHARED // 59)
+AROUND = st.sampled_from(
+    ["", BLOCK, BLOCK + " ", BLOCK + "\n", BLOCK[:-1] + "x", "x" * SHARED, " " * SHARED, BLOCK * 2]
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(st.lists(st.tuples(AROUND, SENTENCE.map("".join), AROUND).map("".join), max_size=8))
+def test_repeating_texts_count_as_each_alone(name: str, texts: list[str]) -> None:
+    repeating = RepeatingTexts(encoding(name))
+    assert [repeating.count(text) for text in texts] == [encoding(name).count(t) for t in texts]
+
+
+def test_what_texts_share_is_encoded_once() -> None:
+    encoded: list[int] = []
+
+    def encode(text: str) -> list[int]:
+        encoded.append(len(text))
+        return [0] * len(text)
+
+    repeating = RepeatingTexts(Encoding("letters", encode))
+    texts = [f"{BLOCK} {row} {BLOCK}" for row in range(100, 200)]
+    assert [repeating.count(text) for text in texts] == [len(text) for text in texts]
+    assert sum(encoded) < 4 * len(texts[0])
+
+
+@given(st.text("ab", max_size=40), st.text("ab", max_size=40))
+def test_common_beginnings(one: str, other: str) -> None:
+    length = common(one, other)
+    assert one[:length] == other[:length]
+    assert one[length : length + 1] != other[length : length + 1] or one == other

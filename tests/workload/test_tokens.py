@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import date
 from fractions import Fraction
+from functools import reduce
 from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from planner.workload.tokens import (
     Grade,
     Shape,
     Tally,
+    common_prefix,
     counter,
     parts,
     shape,
@@ -344,7 +346,7 @@ REQUESTS = st.builds(
 def test_a_shape_accounts_for_every_part(request_: Request) -> None:
     found = shape(request_, text=0)
     assert found.messages + found.systems == len(request_.messages)
-    assert len(list(parts(request_))) == len(request_.messages) + found.tools + found.schema
+    assert len(parts(request_)) == len(request_.messages) + found.tools + found.schema
 
 
 # ------------------------------------------------------------------ tallies
@@ -395,6 +397,27 @@ def test_a_shared_block_raises_the_input_by_rows_times_block() -> None:
     chosen = counter("o200k", claim="exact")
     added = tokens_of(chosen.sizes(with_block).value) - tokens_of(chosen.sizes(plain).value)
     assert added == 50 * (chosen.text(block) + chosen.framing.per_system)
+
+
+def test_the_shared_prefix_is_what_every_row_begins_with() -> None:
+    tally = Tally("o200k_base")
+    rules = "Name the category of the ticket. "
+    tally.add(chat(f"{rules}My card is late", system="You sort tickets."))
+    assert tally.shared_prefix() == 0
+    tally.add(chat(f"{rules}My parcel is late", system="You sort tickets."))
+    count = counter("o200k").text
+    assert tally.shared_prefix() == count("You sort tickets.") + count(f"{rules}My ")
+    tally.add(chat(f"{rules}Where is it", system="You sort mail."))
+    assert tally.shared_prefix() == count("You sort ")
+
+
+@given(st.lists(st.lists(st.text("ab ", max_size=6), max_size=3).map(tuple), min_size=2))
+def test_every_text_begins_with_the_common_prefix(rows: list[tuple[str, ...]]) -> None:
+    found = reduce(common_prefix, rows)
+    for row in rows:
+        whole, last = found[:-1], found[-1:]
+        assert row[: len(whole)] == whole
+        assert all(row[len(whole)].startswith(text) for text in last)
 
 
 def test_a_tally_of_another_encoding_is_refused() -> None:
