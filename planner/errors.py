@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +46,7 @@ class PlannerError(Exception):
     @classmethod
     def of(
         cls, code: str, message: str, *, where: str | None = None, hint: str | None = None
-    ) -> PlannerError:
+    ) -> Self:
         """The error with a single problem."""
         return cls(Problem(code=code, message=message, where=where, hint=hint))
 

@@ -1,13 +1,13 @@
 """Exact money: Decimal end to end, one place that rounds, and only for the eye.
 
 Every operation on a price runs in a context that traps `Inexact`: a result that would
-need rounding raises instead of drifting. Binary floats never enter; where a probability
-(a float by nature) weighs two amounts, `blend` first fixes it to `PROBABILITY_DIGITS`
-decimals and is exact from there on.
+need rounding raises instead of drifting. Binary floats never enter: a probability weighs
+quantities (`decision.cost.either`), never amounts.
 """
 
 from __future__ import annotations
 
+import re
 from decimal import (
     ROUND_CEILING,
     ROUND_FLOOR,
@@ -34,12 +34,18 @@ Rate = NewType("Rate", Decimal)
 UNITS_PER_RATE = 6
 """A rate is quoted per 10**6 units."""
 
-PROBABILITY_DIGITS = 9
 CENT = Decimal("0.01")
 ZERO = Usd(Decimal(0))
 
+_PLAIN = re.compile(r"\d+(\.\d+)?|\.\d+")
+_MILLIONTH_OF_A_CENT = Decimal("0.00000001")
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 _INTERVAL = Context(prec=40, rounding=ROUND_HALF_EVEN)
+
+
+def usd(text: str) -> Usd | None:
+    """An amount from text, exact; None where the text is no plain decimal number."""
+    return Usd(Decimal(text)) if _PLAIN.fullmatch(text) else None
 
 
 def amount(quantity: int, rate: Rate) -> Usd:
@@ -55,6 +61,11 @@ def total(amounts: Iterable[Usd]) -> Usd:
     return Usd(result)
 
 
+def plus(one: Usd, other: Usd) -> Usd:
+    """The exact sum of two."""
+    return Usd(_EXACT.add(one, other))
+
+
 def difference(more: Usd, less: Usd) -> Usd:
     """`more` minus `less`, exact; negative when the names lie."""
     return Usd(_EXACT.subtract(more, less))
@@ -65,42 +76,37 @@ def multiplied(rate: Rate, multiplier: Decimal) -> Rate:
     return Rate(_EXACT.multiply(rate, multiplier))
 
 
-def blend(probability: float, then: Usd, otherwise: Usd) -> Usd:
-    """Expected amount: `then` with the probability, `otherwise` without.
+def raised(centre: Usd, *deviations: Usd) -> Usd:
+    """`centre` plus independent deviations in quadrature, for the upper end of an interval.
 
-    The probability is fixed to `PROBABILITY_DIGITS` decimals; the rest is exact.
+    A square root is not exact, so the result is rounded up to a millionth of a cent;
+    without a deviation it is `centre` itself.
     """
-    if not 0 <= probability <= 1:
-        raise ValueError(f"not a probability: {probability!r}")
-    weight = Decimal(f"{probability:.{PROBABILITY_DIGITS}f}")
-    return total(
-        (
-            Usd(_EXACT.multiply(weight, then)),
-            Usd(_EXACT.multiply(Decimal(1) - weight, otherwise)),
-        )
-    )
+    return _widened(centre, deviations, ROUND_CEILING)
 
 
-def widened(centre: Usd, *deviations: Usd) -> Usd:
-    """`centre` plus independent deviations in quadrature (pass them negative to go down).
+def lowered(centre: Usd, *deviations: Usd) -> Usd:
+    """`centre` minus independent deviations in quadrature, rounded down; never below zero."""
+    return max(ZERO, _widened(centre, deviations, ROUND_FLOOR))
 
-    For the ends of intervals only: a square root is not exact, so the result is rounded
-    outwards to a millionth of a cent.
-    """
-    context = _INTERVAL.copy()
-    squares = sum((context.multiply(each, each) for each in deviations), Decimal(0))
-    step = context.sqrt(squares)
-    down = any(each < 0 for each in deviations)
-    end = context.subtract(centre, step) if down else context.add(centre, step)
-    rounding = ROUND_FLOOR if down else ROUND_CEILING
-    return Usd(end.quantize(Decimal("1e-8"), rounding=rounding, context=context))
+
+def _widened(centre: Usd, deviations: tuple[Usd, ...], rounding: str) -> Usd:
+    if not any(deviations):
+        return centre
+    squares = Decimal(0)
+    for each in deviations:
+        squares = _INTERVAL.add(squares, _INTERVAL.multiply(each, each))
+    step = _INTERVAL.sqrt(squares)
+    up = rounding == ROUND_CEILING
+    end = _INTERVAL.add(centre, step) if up else _INTERVAL.subtract(centre, step)
+    return Usd(end.quantize(_MILLIONTH_OF_A_CENT, rounding=rounding, context=_INTERVAL))
 
 
 def scaled(deviation: Usd, share: Fraction) -> Usd:
     """A share of a deviation, for the ends of intervals; rounded to a millionth of a cent."""
     product = _INTERVAL.multiply(deviation, Decimal(share.numerator))
     quotient = _INTERVAL.divide(product, Decimal(share.denominator))
-    return Usd(quotient.quantize(Decimal("1e-8"), context=_INTERVAL))
+    return Usd(quotient.quantize(_MILLIONTH_OF_A_CENT, context=_INTERVAL))
 
 
 def plain(value: Decimal) -> str:

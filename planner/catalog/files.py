@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +122,8 @@ def _cached(place: Path) -> list[dict[str, Any]] | None:
 
 def _keep(place: Path, plain: list[dict[str, Any]]) -> None:
     """Write in one step, so that nobody reads half a file; failing to is no error."""
+    import tempfile  # a tenth of the start-up time, needed once a catalog
+
     body = json.dumps(plain, separators=(",", ":")).encode()
     with contextlib.suppress(OSError, RuntimeError):
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

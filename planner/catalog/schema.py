@@ -461,6 +461,7 @@ def _cross_checks(data: object) -> Iterator[Found]:
     yield from _lane_checks(top)
     yield from _name_checks(top)
     yield from _alias_checks(top)
+    yield from _limit_checks(top)
     for path, prices in _price_lists(top):
         yield from _period_checks(top, path, prices)
     for name, model in _mapping(top.get("models")).items():
@@ -544,6 +545,42 @@ def _alias_checks(top: Mapping[str, Any]) -> Iterator[Found]:
                 yield where, "alias-taken", f"{alias!r} is already {taken[alias]}", None
             elif isinstance(alias, str):
                 taken[alias] = f"an alias of {name}"
+
+
+FIGURES = (
+    frozenset(Limit.model_fields)
+    - frozenset(Fact.model_fields)
+    - {
+        "tier",
+        "models",
+        "lane",
+        "pool",
+        "counts",
+    }
+)
+
+
+def _limit_checks(top: Mapping[str, Any]) -> Iterator[Found]:
+    """A figure of a tier, model and lane stands once, so that no order of rows decides."""
+    seen: dict[tuple[Any, ...], int] = {}
+    for index, row in enumerate(_entries(top.get("limits"))):
+        limit = _mapping(row)
+        for figure in sorted(FIGURES & limit.keys()):
+            for scope in _scopes(top, limit):
+                first = seen.setdefault((figure, *scope), index)
+                if first != index:
+                    message = f"{figure} of {scope[1]} in tier {scope[0]} stands in limits[{first}]"
+                    yield ("limits", index, figure), "stated-twice", message, None
+                    break
+
+
+def _scopes(top: Mapping[str, Any], limit: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Tier, model and lane of everything a row speaks of."""
+    named = limit.get("models")
+    models = list(_mapping(top.get("models"))) if named == "all" else _entries(named)
+    for model in models:
+        for lane in _entries(limit.get("lane")) or [""]:
+            yield str(limit.get("tier")), str(model), str(lane)
 
 
 def _price_lists(top: Mapping[str, Any]) -> Iterator[tuple[Path_, list[Any]]]:

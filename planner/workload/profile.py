@@ -9,18 +9,40 @@ pair per file, cannot answer "what if the volume doubles" without reading the fi
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
+from planner.workload.prompt import Message, ReadyMade, Request, requests
+from planner.workload.sampling import mean_estimate
+from planner.workload.tokens import Tally, stretched
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from planner.workload.prompt import Prompt
+    from planner.workload.readers import Rows
+    from planner.workload.tokens import Counter
 
 Method = Literal["counted", "sampled", "given"]
 Basis = Literal["given", "sample", "pilot", "ratio", "assumed"]
+
+ASSUMED_OUTPUT = (300, 30, 3000)
+"""Output tokens a row when nothing is known: expected, low, high."""
+
+ASSUMED_OUTPUT_CV = 0.8
+"""Spread of single answers when only their mean is known (chat traces: 0.77)."""
+
+ENVELOPE_BYTES = 250
+"""JSON around the texts of one request in a batch file: ids, model, roles, parameters."""
+
+PROGRESS_EVERY = 256
+"""Rows between two calls of the progress function."""
 
 
 class End(StrEnum):
@@ -58,13 +80,15 @@ class Range:
 class Sizes:
     """How many rows have how many prompt tokens.
 
-    `values` ascend without repeats, `counts` are rows beside them, and each counted row
-    stands for `scale` rows of the job (1 where the file is the job).
+    `values` ascend without repeats, `counts` are rows beside them. Each counted row stands
+    for `scale` rows of the job (1 where the file is the job), and each counted token for
+    `stretch` tokens (1 at the value itself, another at the ends of a sampled interval).
     """
 
     values: tuple[int, ...]
     counts: tuple[int, ...]
     scale: Fraction = Fraction(1)
+    stretch: Fraction = Fraction(1)
 
     @classmethod
     def of(cls, histogram: Mapping[int, int]) -> Sizes:
@@ -80,18 +104,27 @@ class Sizes:
     @property
     def total(self) -> int:
         """Prompt tokens of the job."""
-        tokens = sum(value * count for value, count in zip(self.values, self.counts, strict=True))
-        return round(tokens * self.scale)
+        return round(self._counted_tokens * self.stretch * self.scale)
 
     @property
     def largest(self) -> int:
         """Prompt tokens of the largest row seen; 0 without rows."""
-        return self.values[-1] if self.values else 0
+        return round(self.values[-1] * self.stretch) if self.values else 0
+
+    @property
+    def mean(self) -> Fraction:
+        """Prompt tokens a row; 0 without rows."""
+        counted = sum(self.counts)
+        return self._counted_tokens * self.stretch / counted if counted else Fraction(0)
+
+    @property
+    def _counted_tokens(self) -> int:
+        return sum(value * count for value, count in zip(self.values, self.counts, strict=True))
 
     def above(self, edge: int, *, inclusive: bool) -> Sizes:
         """The rows of more than `edge` tokens (`inclusive`: of at least `edge`)."""
         find = bisect_left if inclusive else bisect_right
-        start = find(self.values, edge)
+        start = find(self.values, edge / self.stretch)
         return replace(self, values=self.values[start:], counts=self.counts[start:])
 
     def quantile(self, share: float) -> int:
@@ -100,18 +133,20 @@ class Sizes:
             return 0
         running = list(accumulate(self.counts))
         wanted = Fraction(share) * running[-1]
-        return self.values[min(bisect_left(running, wanted), len(self.values) - 1)]
+        place = min(bisect_left(running, wanted), len(self.values) - 1)
+        return round(self.values[place] * self.stretch)
 
     def for_rows(self, rows: int) -> Sizes:
         """The same distribution at another volume."""
         counted = sum(self.counts)
         return replace(self, scale=Fraction(rows, counted)) if counted else self
 
-    def mean(self) -> Fraction:
-        """Prompt tokens a row; 0 without rows."""
-        counted = sum(self.counts)
-        tokens = sum(value * count for value, count in zip(self.values, self.counts, strict=True))
-        return Fraction(tokens, counted) if counted else Fraction(0)
+    def stretched(self, factor: Fraction) -> Sizes:
+        """The same rows, each with `factor` times its tokens."""
+        return replace(self, stretch=self.stretch * factor)
+
+
+NO_ROWS = Sizes(values=(), counts=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,3 +224,237 @@ class TokenProfile:
             sizes_low=self.sizes_low.for_rows(rows),
             sizes_high=self.sizes_high.for_rows(rows),
         )
+
+
+# --- the pass over the rows -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What one pass over the rows found; a tally for every encoding that was asked for."""
+
+    rows: int
+    bad: int
+    bytes_per_row: int
+    tallies: Mapping[str, Tally]
+    answers: Mapping[str, Tally]
+    """Tallies of the answers that the rows bring with them; empty where they bring none."""
+    largest_asked: int | None
+    """The highest output limit that a ready-made request asks for itself."""
+
+
+Progress = Callable[[int, int], None]
+"""Called with (rows, bytes of the file) done; raise out of it to stop the pass."""
+
+
+def count(
+    rows: Rows, prompt: Prompt, encodings: Iterable[str], progress: Progress | None = None
+) -> Counted:
+    """Read every row once, render its request and count it in each encoding.
+
+    Memory is bounded by the number of distinct sizes, not of rows. InputError at a bad row
+    unless the rows skip them.
+    """
+    tallies = {name: Tally(name) for name in encodings}
+    answers: dict[str, Tally] = {}
+    size, asked = 0, 0
+    answer_of = prompt.answer if isinstance(prompt, ReadyMade) else None
+    for row, request in requests(rows, prompt):
+        for tally in tallies.values():
+            tally.add(request)
+        size += _wire_bytes(request)
+        asked = max(asked, request.max_output_tokens or 0)
+        if answer_of is not None and (answer := answer_of(row)) is not None:
+            _add_answer(answers, tallies, answer)
+        if progress is not None and row.number % PROGRESS_EVERY == 0:
+            progress(rows.good, rows.bytes_read)
+    return Counted(
+        rows=rows.good,
+        bad=rows.bad,
+        bytes_per_row=math.ceil(size / rows.good),
+        tallies=tallies,
+        answers=answers,
+        largest_asked=asked or None,
+    )
+
+
+def count_answers(texts: Iterable[str], encodings: Iterable[str]) -> Mapping[str, Tally]:
+    """Tallies of answers that stand in a file of their own, or in a column."""
+    wanted = {name: Tally(name) for name in encodings}
+    answers: dict[str, Tally] = {}
+    for text in texts:
+        _add_answer(answers, wanted, text)
+    return answers
+
+
+def _add_answer(answers: dict[str, Tally], encodings: Iterable[str], text: str) -> None:
+    said = Request(messages=(Message(role="assistant", content=text),))
+    for name in encodings:
+        answers.setdefault(name, Tally(name)).add(said)
+
+
+def _wire_bytes(request: Request) -> int:
+    """Bytes of the request in a batch file: its texts in UTF-8 and an envelope of JSON."""
+    texts = [message.content for message in request.messages]
+    texts += [text for text in (request.tools, request.schema) if text]
+    return ENVELOPE_BYTES + sum(len(text.encode(errors="surrogatepass")) for text in texts)
+
+
+# --- answers ----------------------------------------------------------------------------
+
+
+def given_output(tokens: int, cv: float | None, limit: int | None) -> OutputProfile:
+    """The answer length as the person states it; the mean is taken as exact."""
+    mean = Fraction(tokens)
+    return OutputProfile(
+        mean=mean,
+        low=mean,
+        high=mean,
+        cv=ASSUMED_OUTPUT_CV if cv is None else cv,
+        ceiling=limit or _ceiling(tokens),
+        basis="given",
+        said=f"answers of {tokens:,} tokens on average, as given",
+    )
+
+
+def assumed_output(limit: int | None) -> OutputProfile:
+    """Nothing is known of the answers: a wide range, and it says so."""
+    mean, low, high = ASSUMED_OUTPUT
+    return OutputProfile(
+        mean=Fraction(min(mean, limit or mean)),
+        low=Fraction(min(low, limit or low)),
+        high=Fraction(min(high, limit or high)),
+        cv=ASSUMED_OUTPUT_CV,
+        ceiling=limit or _ceiling(mean, high),
+        basis="assumed",
+        said=f"answers of {mean} tokens are assumed ({low} to {high:,}): give --output-tokens, "
+        "--output-sample, or run a pilot",
+    )
+
+
+def sampled_output(
+    answers: Tally, counter: Counter, limit: int | None, *, seed: int
+) -> OutputProfile:
+    """Answer lengths from real answers, the tokenizer's own band joined in quadrature.
+
+    The ceiling covers the longest answer seen; a sample of n cannot exclude that a share
+    1 - 0.05^(1/n) of the rows runs to it, and `said` states that share.
+    """
+    band = counter.band(answers.mix())
+    lengths: dict[int, int] = {}
+    for shape, times in answers.shapes.items():
+        length = stretched(shape.text, band.mid)
+        lengths[length] = lengths.get(length, 0) + times
+    seen = mean_estimate(lengths, seed=seed)
+    low, high = _joined(
+        seen.mean, (seen.low, seen.high), (band.low / band.mid, band.high / band.mid)
+    )
+    ceiling = limit or _ceiling(math.ceil(seen.mean), seen.largest)
+    unseen = 1 - 0.05 ** (1 / seen.n)
+    return OutputProfile(
+        mean=min(seen.mean, Fraction(ceiling)),
+        low=min(low, Fraction(ceiling)),
+        high=min(high, Fraction(ceiling)),
+        cv=seen.cv,
+        ceiling=ceiling,
+        basis="sample",
+        said=f"answers of {float(seen.mean):,.0f} tokens on average, from {seen.n:,} real ones "
+        f"(longest {seen.largest:,}); up to {unseen:.1%} of the rows may still run to the limit "
+        f"of {ceiling:,}",
+    )
+
+
+def within(output: OutputProfile, most: int | None) -> OutputProfile:
+    """The same answers where the model gives at most `most` tokens: the limit gives way.
+
+    A limit that the person set is theirs to keep; it becomes a gate further on.
+    """
+    if most is None or output.ceiling <= most or output.mean > most:
+        return output
+    return replace(output, ceiling=most, high=min(output.high, Fraction(most)))
+
+
+def _ceiling(expected: int, longest: int = 0) -> int:
+    """The output limit when none is given: four times the expected, a power of two.
+
+    Where the longest answer seen or assumed is above that, it decides: a limit below it
+    would cut answers that are known to come.
+    """
+    return 1 << (max(4 * expected, longest, 1) - 1).bit_length()
+
+
+# --- the profile ------------------------------------------------------------------------
+
+
+def counted_profile(
+    counted: Counted,
+    *,
+    model: str,
+    counter: Counter,
+    output: OutputProfile,
+    of_rows: int | None = None,
+    shared_prefix: int = 0,
+    seed: int = 0,
+) -> TokenProfile:
+    """The job of `of_rows` rows that the counted ones are a random sample of, or are."""
+    histograms = counter.sizes(counted.tallies[counter.encoding])
+    sizes = Sizes.of(histograms.value)
+    low, high = Sizes.of(histograms.low), Sizes.of(histograms.high)
+    said = [histograms.band.said]
+    if of_rows is not None and of_rows != counted.rows:
+        seen = mean_estimate(histograms.value, seed=seed, population=max(of_rows, counted.rows))
+        ends = (low.mean / sizes.mean, high.mean / sizes.mean)
+        ends = _joined(sizes.mean, (seen.low, seen.high), ends)
+        sizes = sizes.for_rows(of_rows)
+        low, high = (sizes.stretched(end / sizes.mean) for end in ends)
+        said.append(f"{counted.rows:,} rows counted stand for {of_rows:,}, as a random sample")
+    return TokenProfile(
+        model=model,
+        counter=counter.id,
+        grade=str(counter.grade),
+        method="counted" if of_rows in (None, counted.rows) else "sampled",
+        counted=counted.rows,
+        seed=seed,
+        rows=Range.exact(sizes.rows),
+        sizes=sizes,
+        sizes_low=low,
+        sizes_high=high,
+        output=output,
+        shared_prefix=shared_prefix,
+        bytes_per_row=counted.bytes_per_row,
+        said=tuple(sentence for sentence in said if sentence),
+    )
+
+
+def given_profile(
+    *, model: str, rows: int, input_tokens: int, output: OutputProfile, shared_prefix: int = 0
+) -> TokenProfile:
+    """A job known by figures alone: nothing is counted, so nothing is uncertain but them."""
+    sizes = Sizes(values=(input_tokens,), counts=(rows,))
+    return TokenProfile(
+        model=model,
+        counter="none",
+        grade="given",
+        method="given",
+        counted=0,
+        seed=0,
+        rows=Range.exact(rows),
+        sizes=sizes,
+        sizes_low=sizes,
+        sizes_high=sizes,
+        output=output,
+        shared_prefix=shared_prefix,
+        said=("rows and prompt tokens as given; every row is taken to be of the mean size",),
+    )
+
+
+def _joined(
+    mean: Fraction, sampled: tuple[Fraction, Fraction], band: tuple[Fraction, Fraction]
+) -> tuple[Fraction, Fraction]:
+    """Two independent relative errors in quadrature: the interval's ends as means of a row."""
+    below = math.hypot(float(1 - sampled[0] / mean), float(1 - band[0])) if mean else 0.0
+    above = math.hypot(float(sampled[1] / mean - 1), float(band[1] - 1)) if mean else 0.0
+    return (
+        mean * max(Fraction(0), 1 - Fraction(below).limit_denominator(10**9)),
+        mean * (1 + Fraction(above).limit_denominator(10**9)),
+    )

@@ -1,0 +1,235 @@
+"""What a job costs on one lane: exact components, their interval and their ceiling.
+
+Every row is priced by its own size: rows above a context edge are billed at that tier's
+rates as a whole, so the job is cut into bands at the edges and each band is a component.
+Multiplying the mean row by the row count would bill the long rows at the short rate.
+
+Intervals join independent errors (prompt tokens, answer length, cache hits) in
+quadrature; the ceiling is every row at the largest prompt count and at its output limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from planner.money import Rate, Usd, amount, difference, lowered, plus, raised, scaled, total
+from planner.workload.profile import NO_ROWS, End
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from planner.catalog.prices import RateCard
+    from planner.workload.profile import OutputProfile, Sizes, TokenProfile
+
+P95 = 0.95
+P95_OF_HALF_WIDTH = Fraction(1645, 1960)
+"""One-sided 95 % against the upper end of a two-sided 95 % interval, normal errors."""
+
+INPUT = "input"
+OUTPUT = "output"
+CACHE_READ = "cache_read"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostComponent:
+    """quantity x rate = amount; `over` is the context edge whose tier sets the rate."""
+
+    lane: str
+    meter: str
+    quantity: int
+    rate: Rate
+    amount: Usd
+    over: int | None = None
+
+    def part(self, quantity: int) -> CostComponent:
+        """The same rate for another quantity."""
+        return replace(self, quantity=quantity, amount=amount(quantity, self.rate))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """US dollars of one run: expected, its 95 % interval, P95 and ceiling."""
+
+    expected: Usd
+    low: Usd
+    high: Usd
+    p95: Usd
+    ceiling: Usd
+    components: tuple[CostComponent, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caching:
+    """A shared prefix of `prefix` tokens that a share of the rows reads from the cache.
+
+    `write_meter` is what a row that misses pays for the prefix; None where the vendor
+    charges such a row the ordinary input rate.
+    """
+
+    prefix: int
+    hit_share: Fraction
+    hit_low: Fraction
+    hit_high: Fraction
+    write_meter: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Band:
+    """The rows between two context edges, with the rates they pay."""
+
+    rows: int
+    tokens: int
+    output: int
+    rates: Mapping[str, Rate]
+    over: int | None
+
+
+def job_cost(card: RateCard, profile: TokenProfile, caching: Caching | None = None) -> Cost:
+    """The cost of the whole profile at one rate card."""
+    output = profile.output
+    hit = caching.hit_share if caching else Fraction(0)
+
+    def priced(sizes: End, mean: Fraction, hits: Fraction) -> Usd:
+        return total(
+            each.amount
+            for each in components(card, profile.prompt_sizes(sizes), mean, caching, hits)
+        )
+
+    parts = components(card, profile.sizes, output.mean, caching, hit)
+    expected = total(each.amount for each in parts)
+    hit_low, hit_high = (caching.hit_low, caching.hit_high) if caching else (hit, hit)
+    cheaper = (
+        priced(End.LOW, output.mean, hit),
+        priced(End.VALUE, output.low, hit),
+        min(priced(End.VALUE, output.mean, hit_high), expected),
+    )
+    dearer = (
+        priced(End.HIGH, output.mean, hit),
+        priced(End.VALUE, output.high, hit),
+        max(priced(End.VALUE, output.mean, hit_low), expected),
+    )
+    high = raised(expected, *(difference(each, expected) for each in dearer))
+    ceiling = _ceiling(card, profile, caching)
+    return Cost(
+        expected=expected,
+        low=lowered(expected, *(difference(each, expected) for each in cheaper)),
+        high=min(high, max(ceiling, expected)),
+        p95=plus(expected, scaled(difference(high, expected), P95_OF_HALF_WIDTH)),
+        ceiling=max(ceiling, expected),
+        components=parts,
+    )
+
+
+def components(
+    card: RateCard,
+    sizes: Sizes,
+    mean_output: Fraction,
+    caching: Caching | None = None,
+    hits: Fraction = Fraction(0),
+) -> tuple[CostComponent, ...]:
+    """Every meter of every band, in the order a bill lists them; no empty components."""
+    parts: list[CostComponent] = []
+    for band in _bands(card, sizes, mean_output):
+        for meter, quantity in _quantities(band, caching, hits):
+            if quantity:
+                rate = band.rates[meter]
+                parts.append(
+                    CostComponent(
+                        lane=card.lane,
+                        meter=meter,
+                        quantity=quantity,
+                        rate=rate,
+                        amount=amount(quantity, rate),
+                        over=band.over,
+                    )
+                )
+    return tuple(parts)
+
+
+def _bands(card: RateCard, sizes: Sizes, mean_output: Fraction) -> Iterator[_Band]:
+    """The job cut at the context edges; sums over bands are the job's own totals."""
+    edges = [
+        (None, card.rates, sizes),
+        *(
+            (tier.edge, tier.rates, sizes.above(tier.edge, inclusive=tier.inclusive))
+            for tier in card.tiers
+        ),
+        (None, {}, NO_ROWS),
+    ]
+    for (edge, rates, inside), (_, _, beyond) in pairwise(edges):
+        yield _Band(
+            rows=inside.rows - beyond.rows,
+            tokens=inside.total - beyond.total,
+            output=round(mean_output * inside.rows) - round(mean_output * beyond.rows),
+            rates=rates,
+            over=edge,
+        )
+
+
+def _quantities(
+    band: _Band, caching: Caching | None, hits: Fraction
+) -> Iterator[tuple[str, int]]:
+    """(meter, units) of one band."""
+    if caching is None:
+        yield INPUT, band.tokens
+    else:
+        prefix = min(caching.prefix * band.rows, band.tokens)
+        read = round(prefix * hits)
+        missed = prefix - read
+        written = 0 if caching.write_meter is None else missed
+        yield INPUT, band.tokens - read - written
+        yield CACHE_READ, read
+        if caching.write_meter is not None:
+            yield caching.write_meter, written
+    yield OUTPUT, band.output
+
+
+def _ceiling(card: RateCard, profile: TokenProfile, caching: Caching | None) -> Usd:
+    """Every row at the upper prompt count, no cache hit, and at its output limit."""
+    parts = components(
+        card, profile.sizes_high, Fraction(profile.output.ceiling), caching, Fraction(0)
+    )
+    return total(each.amount for each in parts)
+
+
+
+
+def either(probability: float, then: Cost, otherwise: Cost) -> Cost:
+    """The cost of a job that is billed one way with that probability, else the other way.
+
+    Here a probability meets money: it weighs whole quantities (tokens), which are rounded;
+    every amount is exact again, and the expected cost is the sum of its components.
+    """
+    parts = []
+    for each in then.components:
+        parts.append(each.part(_share(each.quantity, probability)))
+    for each in otherwise.components:
+        parts.append(each.part(each.quantity - _share(each.quantity, probability)))
+    expected = total(each.amount for each in parts)
+    return Cost(
+        expected=expected,
+        low=min(then.low, otherwise.low),
+        high=max(then.high, otherwise.high),
+        p95=max(then.p95, otherwise.p95) if probability < P95 else max(then.p95, expected),
+        ceiling=max(then.ceiling, otherwise.ceiling),
+        components=tuple(each for each in parts if each.quantity),
+    )
+
+
+def both(one: Cost, other: Cost) -> Cost:
+    """The cost of two parts of a job together; their errors are taken as shared."""
+    return Cost(
+        expected=plus(one.expected, other.expected),
+        low=plus(one.low, other.low),
+        high=plus(one.high, other.high),
+        p95=plus(one.p95, other.p95),
+        ceiling=plus(one.ceiling, other.ceiling),
+        components=one.components + other.components,
+    )
+
+
+def _share(quantity: int, probability: float) -> int:
+    return round(quantity * Fraction(probability))

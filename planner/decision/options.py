@@ -1,0 +1,516 @@
+"""Every way to run the job, each with its cost, its finish, its gates and its risks.
+
+An option is assessed alone: nothing here compares two of them (`matrix` does), so adding
+an option can never change another's figures. Gates come before scores: an option that
+cannot run keeps its figures where they are known, with each reason in a sentence, because
+"why not" is half of the answer.
+
+Nothing in this module knows a vendor, a model or a lane by name. It reads what the catalog
+says of a lane (delivery, window, limits) and would assess one that does not exist yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal
+
+from planner.catalog import prices, support
+from planner.decision import realtime, timing
+from planner.decision.cost import Cost, both, either, job_cost
+from planner.decision.timing import Finish, Probability
+from planner.errors import UnknownFactError
+from planner.money import dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date, datetime
+
+    from planner.catalog import Catalog, LaneFacts, Model
+    from planner.catalog.prices import RateCard
+    from planner.catalog.support import Limits, Support
+    from planner.decision.requirements import Requirements
+    from planner.decision.timing import Schedule
+    from planner.decision.turnaround import FinishedJob
+    from planner.workload.profile import TokenProfile
+
+HOPELESS = 0.05
+"""Below this probability an option cannot meet its deadline for any practical purpose."""
+
+ASSUMED_CANCEL = 600.0
+"""Seconds from a cancel to its end where the lane states none (the longest one stated)."""
+
+Strategy = Literal["single", "rescue", "split"]
+
+
+class Verdict(StrEnum):
+    """What an option does about the demand."""
+
+    MEETS = "meets"
+    LIKELY = "likely"
+    AT_RISK = "at_risk"
+    CANNOT = "cannot"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A reason an option cannot run; with `missing_fact` it might, but nobody says so."""
+
+    code: str
+    message: str
+    missing_fact: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescue:
+    """When to give up waiting (seconds from the start), and how likely that is unneeded."""
+
+    at: float
+    p_no_rescue: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One way to run the whole job with one model."""
+
+    id: str
+    provider: str
+    model: str
+    lane: str
+    delivery: str
+    strategy: Strategy = "single"
+    cache: bool = False
+    cost: Cost | None = None
+    finish: Finish = Finish()
+    rescue: Rescue | None = None
+    p_deadline: Probability | None = None
+    grade: str = "D"
+    verdict: Verdict = Verdict.UNKNOWN
+    gates: tuple[Gate, ...] = ()
+    risks: tuple[str, ...] = ()
+    dominated: bool = False
+
+    @property
+    def complexity(self) -> int:
+        """Parts to operate, fewest first: realtime, batch, rescue, split."""
+        if self.strategy == "single":
+            return 0 if self.delivery == "sync" else 1
+        return 2 if self.strategy == "rescue" else 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What the catalog says of one model on one lane, at a date and a usage tier."""
+
+    model: Model
+    support: Support
+    limits: Limits
+    card: RateCard | None
+    """None where no price is known; `no_price` then says why."""
+    no_price: str | None = None
+
+    @property
+    def lane(self) -> LaneFacts:
+        """The lane's facts."""
+        return self.support.lane
+
+    @property
+    def id(self) -> str:
+        """MODEL/LANE, as people and files name it."""
+        return f"{self.model.id}/{self.lane.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One model's job: everything an assessment depends on, and nothing else."""
+
+    catalog: Catalog
+    offers: tuple[Offer, ...]
+    profile: TokenProfile
+    requirements: Requirements
+    history: tuple[FinishedJob, ...] = ()
+    now: datetime
+    seed: int = 0
+
+
+def offers(
+    catalog: Catalog, model: Model, requirements: Requirements, on: date
+) -> tuple[Offer, ...]:
+    """The offers of a model, base lane first; UnknownFactError for an unknown usage tier."""
+    return tuple(_offer(catalog, model, lane, requirements, on) for lane in model.lanes)
+
+
+def _offer(
+    catalog: Catalog, model: Model, lane: str, requirements: Requirements, on: date
+) -> Offer:
+    facts = support.lane(catalog, model, lane, on=on)
+    published = support.limits(
+        catalog, model, lane, tier=requirements.tier(model.provider), on=on
+    )
+    limits = _overridden(published, requirements.limits)
+    try:
+        card = prices.card(catalog, model, lane, on=on, region=requirements.region)
+    except UnknownFactError as error:
+        return Offer(
+            model=model,
+            support=facts,
+            limits=limits,
+            card=None,
+            no_price=error.problems[0].message,
+        )
+    return Offer(model=model, support=facts, limits=limits, card=card)
+
+
+def _overridden(published: Limits, own: tuple[tuple[str, int], ...]) -> Limits:
+    """The vendor's limits with the person's own in place of those they name."""
+    own_limits: dict[str, Any] = dict(own)
+    return replace(published, **own_limits) if own else published
+
+
+def every_option(case: Case) -> tuple[Option, ...]:
+    """All options of one model: each lane alone, then every pair worth joining."""
+    singles = tuple(_Single(case, offer) for offer in case.offers)
+    alone = tuple(single.option() for single in singles)
+    return (*alone, *_rescues(case, singles), *_splits(case, singles, alone))
+
+
+# --- one lane alone ---------------------------------------------------------------------
+
+
+class _Single:
+    """The assessment of one offer: every part of it is computed once."""
+
+    def __init__(self, case: Case, offer: Offer) -> None:
+        self.case = case
+        self.offer = offer
+        self.demand = case.requirements
+        self.cost: Cost | None = None if offer.card is None else job_cost(offer.card, case.profile)
+        self.schedule = self._schedule()
+        self.gates = tuple(self._gates())
+
+    def option(self) -> Option:
+        """The option, judged."""
+        offer = self.offer
+        p = None
+        if self.schedule is not None and self.demand.deadline is not None:
+            p = self.schedule.by(self.demand.deadline)
+        return Option(
+            id=offer.id,
+            provider=offer.model.provider,
+            model=offer.model.id,
+            lane=offer.lane.id,
+            delivery=offer.lane.delivery,
+            cost=self.cost,
+            finish=self.schedule.finish if self.schedule else Finish(bound=offer.lane.window),
+            p_deadline=p,
+            grade=self.schedule.grade if self.schedule else "D",
+            verdict=self._verdict(p),
+            gates=self.gates,
+            risks=tuple(self._risks()),
+        )
+
+    @property
+    def usable(self) -> bool:
+        """Whether the lane can carry rows, and its cost and finish are known."""
+        return not self.gates and self.cost is not None and self.schedule is not None
+
+    def _schedule(self) -> Schedule | None:
+        case, offer = self.case, self.offer
+        if offer.support.state == "no":
+            return None
+        if offer.lane.delivery == "sync":
+            return timing.paced(case.profile, offer.limits, self.demand, self.cost)
+        past = timing.Past(jobs=case.history, now=case.now)
+        return timing.delivered(case.profile, offer, self.demand, past, seed=case.seed)
+
+    def _verdict(self, p: Probability | None) -> Verdict:
+        known = [gate for gate in self.gates if not gate.missing_fact]
+        if known:
+            return Verdict.CANNOT
+        if self.gates or self.cost is None:
+            return Verdict.UNKNOWN
+        return verdict(self.schedule, p, self.demand)
+
+    # gates, in the order a person would ask them
+
+    def _gates(self) -> Iterator[Gate]:
+        yield from self._offered()
+        yield from self._allowed()
+        yield from self._fits()
+        yield from self._affordable()
+
+    def _offered(self) -> Iterator[Gate]:
+        state, lane = self.offer.support.state, self.offer.lane
+        if state == "no":
+            yield Gate(code="unsupported", message=self.offer.support.why)
+        elif state == "unknown":
+            yield Gate(
+                code="support-unknown", message=self.offer.support.why, missing_fact=True
+            )
+        elif self.offer.no_price is not None:
+            yield Gate(code="price-unknown", message=self.offer.no_price, missing_fact=True)
+        elif self._beyond_published():
+            yield Gate(
+                code="price-unknown",
+                message=f"no {lane.title} price is published for prompts as long as the largest "
+                f"row's ({self.case.profile.sizes.largest:,} tokens)",
+                missing_fact=True,
+            )
+
+    def _beyond_published(self) -> bool:
+        end = self.offer.card.published_to if self.offer.card else None
+        return end is not None and end.reached(self.case.profile.sizes.largest)
+
+    def _allowed(self) -> Iterator[Gate]:
+        demand, lane = self.demand, self.offer.lane
+        if demand.lanes and lane.id not in demand.lanes:
+            yield Gate(code="lane-excluded", message=f"{lane.id} is not among the lanes asked for")
+        if demand.respond_within is None:
+            return
+        if lane.delivery != "sync":
+            yield Gate(
+                code="respond-within",
+                message=f"somebody waits {demand.respond_within:g} s for each answer; "
+                f"{lane.title} answers when it is done, not while one waits",
+            )
+        elif demand.latency is not None and demand.latency.mean > demand.respond_within:
+            yield Gate(
+                code="respond-within",
+                message=f"an answer takes {demand.latency.mean:g} s on average, more than the "
+                f"{demand.respond_within:g} s that somebody waits",
+            )
+
+    def _fits(self) -> Iterator[Gate]:
+        profile, model, lane = self.case.profile, self.offer.model, self.offer.lane
+        largest, limit = profile.sizes.largest, profile.output.ceiling
+        window = model.max_input or model.context
+        if window is not None and largest > window:
+            yield Gate(
+                code="context",
+                message=f"the largest row has {largest:,} prompt tokens, {model.id} takes "
+                f"{window:,}",
+            )
+        elif model.context is not None and largest + limit > model.context:
+            yield Gate(
+                code="context",
+                message=f"the largest row's {largest:,} prompt tokens and {limit:,} for its answer "
+                f"are over the context of {model.context:,}",
+            )
+        most = lane.max_output or model.max_output
+        if most is not None and limit > most:
+            yield Gate(
+                code="max-output",
+                message=f"answers of up to {limit:,} tokens are asked for, {model.id} in "
+                f"{lane.title} gives {most:,}",
+            )
+        yield from self._queue()
+
+    def _queue(self) -> Iterator[Gate]:
+        profile, limits = self.case.profile, self.offer.limits
+        queue = limits.queued_input_tokens
+        if self.offer.lane.delivery == "sync":
+            over = timing.too_large(profile, limits, self.cost)
+            if over is not None:
+                name, units = over
+                yield Gate(
+                    code="rate-limit",
+                    message=f"one row takes {units:,} of the limit {name} = "
+                    f"{getattr(limits, name):,}: it would never be let through",
+                )
+        elif queue is not None and profile.sizes.largest > queue:
+            yield Gate(
+                code="queue-limit",
+                message=f"the largest row has {profile.sizes.largest:,} prompt tokens, the queue "
+                f"takes {queue:,}",
+            )
+
+    def _affordable(self) -> Iterator[Gate]:
+        if self.cost is None:
+            return
+        cap, monthly = self.demand.max_cost, self.offer.limits.usd_month
+        if cap is not None and self.cost.expected > cap:
+            yield Gate(
+                code="over-budget",
+                message=f"{dollars(self.cost.expected)} expected is over the cap of {dollars(cap)}",
+            )
+        if monthly is not None and self.cost.expected > monthly:
+            yield Gate(
+                code="monthly-limit",
+                message=f"{dollars(self.cost.expected)} expected is over the tier's monthly spend "
+                f"limit of ${monthly:,}",
+            )
+
+    # risks
+
+    def _risks(self) -> Iterator[str]:
+        if self.gates and not all(gate.missing_fact for gate in self.gates):
+            return
+        lane, support_ = self.offer.lane, self.offer.support
+        if isinstance(self.schedule, timing.Delivered):
+            yield from timing.delivery_risks(lane, self.schedule)
+        elif self.schedule is None:
+            yield (
+                "no realtime limit is published for this usage tier: --limit rpm=N (and itpm, "
+                "otpm or tpm) settles when it would be done"
+            )
+        elif self.demand.respond_within is not None and self.demand.latency is None:
+            mean, _ = timing.latency(self.case.profile, self.demand)
+            yield f"an answer is assumed to take {mean:.1f} s on average: measure it (--latency)"
+        if support_.inferred:
+            yield f"inferred, not read: {support_.inferred}"
+        yield from self._changes()
+
+    def _changes(self) -> Iterator[str]:
+        """Dated changes that come before the job may be done."""
+        card = self.offer.card
+        change = card.next_change if card else None
+        if card is None or change is None or self.cost is None:
+            return
+        last = self.case.now + timedelta(seconds=self._horizon())
+        if change.date > last.date():
+            return
+        said = f"{change.what} on {change.date}, which may be before the job is done"
+        if change.rates is not None:
+            then = prices.card(
+                self.case.catalog, card.model, card.lane, on=change.date, region=card.region
+            )
+            later = job_cost(then, self.case.profile).expected
+            said += f": {dollars(self.cost.expected)} today, {dollars(later)} from then on"
+        yield said
+
+    def _horizon(self) -> float:
+        """Seconds within which the job runs, as far as can be said."""
+        finish = self.schedule.finish if self.schedule else Finish()
+        known = (self.demand.deadline, finish.p95, finish.bound, self.offer.lane.window)
+        return max((each for each in known if each is not None), default=0.0)
+
+
+def verdict(schedule: Schedule | None, p: Probability | None, demand: Requirements) -> Verdict:
+    """What a known cost and a possible finish mean for the demand."""
+    if schedule is None:
+        return Verdict.UNKNOWN
+    if demand.deadline is None:
+        return Verdict.MEETS
+    if p is None:
+        return Verdict.UNKNOWN
+    if p.low >= demand.confidence:
+        return Verdict.MEETS if schedule.vouches_for(demand.deadline) else Verdict.LIKELY
+    if p.mean >= demand.confidence:
+        return Verdict.LIKELY
+    return Verdict.CANNOT if p.mean < HOPELESS else Verdict.AT_RISK
+
+
+# --- a batch, and realtime for what it leaves -------------------------------------------
+
+
+def _pairs(singles: tuple[_Single, ...]) -> Iterator[tuple[_Single, _Single]]:
+    """Every lane that can be cancelled with the base lane that could take over."""
+    base = next((each for each in singles if each.offer.lane.base), None)
+    if base is None or not base.usable:
+        return
+    for each in singles:
+        if each.offer.lane.per_batch is not None and each.usable:
+            yield each, base
+
+
+def _rescues(case: Case, singles: tuple[_Single, ...]) -> Iterator[Option]:
+    """Batch first; at the last safe moment cancel, and run what is unfinished in realtime."""
+    deadline = case.requirements.deadline
+    if deadline is None:
+        return
+    for batch, base in _pairs(singles):
+        assert isinstance(base.schedule, timing.Paced)
+        cancel = float(batch.offer.lane.cancel or ASSUMED_CANCEL)
+        at = deadline - base.schedule.quoted - cancel
+        if at > 0:
+            yield _rescue(case, batch, base, at)
+
+
+def _rescue(case: Case, batch: _Single, base: _Single, at: float) -> Option:
+    assert isinstance(batch.schedule, timing.Delivered)
+    assert batch.cost is not None
+    assert base.cost is not None
+    demand = case.requirements
+    done = batch.schedule.by(at) or timing.CERTAINLY_NOT
+    sure = demand.confidence
+    return Option(
+        id=f"{batch.offer.id}>{base.offer.lane.id}",
+        provider=batch.offer.model.provider,
+        model=batch.offer.model.id,
+        lane=batch.offer.lane.id,
+        delivery=batch.offer.lane.delivery,
+        strategy="rescue",
+        cost=either(batch.schedule.done_share(at), batch.cost, base.cost),
+        finish=_rescued(batch.schedule.finish, done, demand.deadline or at),
+        rescue=Rescue(at=at, p_no_rescue=done.mean),
+        p_deadline=Probability(
+            mean=done.mean + (1 - done.mean) * sure,
+            low=done.low + (1 - done.low) * sure,
+            high=1.0,
+        ),
+        grade=batch.schedule.grade,
+        verdict=Verdict.MEETS,
+        risks=(
+            "holds only while a runner lives that switches at that moment",
+            "an outage of the vendor takes both lanes",
+        ),
+    )
+
+
+def _rescued(batch: Finish, done: Probability, deadline: float) -> Finish:
+    """The batch's own quantiles where it is done in time, the deadline where it is not."""
+
+    def quantile(share: float, own: float | None) -> float:
+        return own if own is not None and done.mean >= share else deadline
+
+    return replace(
+        batch,
+        p50=quantile(0.5, batch.p50),
+        p95=quantile(0.95, batch.p95),
+        p95_raw=None,
+        bound=deadline,
+    )
+
+
+def _splits(
+    case: Case, singles: tuple[_Single, ...], alone: tuple[Option, ...]
+) -> Iterator[Option]:
+    """Realtime and batch side by side, where no other option meets the deadline."""
+    deadline = case.requirements.deadline
+    if deadline is None or any(each.verdict is Verdict.MEETS for each in alone):
+        return
+    for batch, base in _pairs(singles):
+        assert isinstance(base.schedule, timing.Paced)
+        load = base.schedule.load
+        first = realtime.rows_by(load, deadline, case.requirements.confidence)
+        if 0 < first < case.profile.rows.value:
+            yield _split(case, batch, base, first, deadline)
+
+
+def _split(case: Case, batch: _Single, base: _Single, first: int, deadline: float) -> Option:
+    """`first` rows in realtime, as many as fit the deadline; the others in batch meanwhile."""
+    rest = case.profile.rows.value - first
+    now = _Single(replace(case, profile=case.profile.for_rows(first)), base.offer)
+    later = _Single(replace(case, profile=case.profile.for_rows(rest)), batch.offer)
+    assert later.schedule is not None
+    assert later.cost is not None
+    assert now.cost is not None
+    done = later.schedule.by(deadline) or timing.CERTAINLY_NOT
+    sure = case.requirements.confidence
+    p = Probability(mean=done.mean, low=done.low * sure, high=done.high)
+    return Option(
+        id=f"{batch.offer.id}|{base.offer.lane.id}",
+        provider=batch.offer.model.provider,
+        model=batch.offer.model.id,
+        lane=batch.offer.lane.id,
+        delivery=batch.offer.lane.delivery,
+        strategy="split",
+        cost=both(now.cost, later.cost),
+        finish=later.schedule.finish,
+        p_deadline=p,
+        grade=later.schedule.grade,
+        verdict=verdict(later.schedule, p, case.requirements),
+        risks=(f"{first:,} rows in realtime beside {rest:,} in batch, from two pools of limits",),
+    )

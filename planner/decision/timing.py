@@ -1,0 +1,380 @@
+"""When a job is done on one lane: catalog limits and demands turned into a finish.
+
+Bridges facts to the two models of time: a lane that answers on the connection is paced by
+its limits (`realtime`), one that answers later by what is known of its batches
+(`turnaround`). Both come out as a `Schedule`: a finish, and P(done) as a function of the
+deadline, so that whoever needs another deadline (rescue, flips, map) asks the same object.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+from planner.decision import realtime, turnaround
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from planner.catalog import LaneFacts, Model, Turnaround
+    from planner.catalog.support import Limits
+    from planner.decision.cost import Caching, Cost
+    from planner.decision.requirements import Requirements
+    from planner.workload.profile import TokenProfile
+
+ASSUMED_FIRST_TOKEN = 2.0
+ASSUMED_TOKENS_PER_SECOND = 40.0
+ASSUMED_LATENCY_CV = 0.8
+
+REALTIME_LIMITS = ("rpm", "rpd", "itpm", "otpm", "tpm", "usd_10min")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probability:
+    """P(every row by the deadline): mean, and 10 % and 90 % credible limits."""
+
+    mean: float
+    low: float
+    high: float
+
+
+CERTAINLY_NOT = Probability(mean=0.0, low=0.0, high=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """When the last row is done, in seconds from the start; None where it is not known.
+
+    `p95` is the figure to plan with, `p95_raw` the model's own before its margin;
+    `bound` is what the vendor documents. The rest explains: what binds and how it splits.
+    """
+
+    p50: float | None = None
+    p95: float | None = None
+    p95_raw: float | None = None
+    bound: float | None = None
+    batches: int | None = None
+    waves: int | None = None
+    concurrent: int | None = None
+    rows_per_batch: int | None = None
+    binding: str | None = None
+    last_admission: float | None = None
+    rate: float | None = None
+
+
+class Schedule(Protocol):
+    """A finish, and how likely an earlier or later one is."""
+
+    @property
+    def finish(self) -> Finish:
+        """The finish itself."""
+
+    @property
+    def grade(self) -> str:
+        """Strength of the evidence, A to D."""
+
+    def by(self, deadline: float) -> Probability | None:
+        """P(every row within that many seconds of the start); None where nothing is known."""
+
+    def vouches_for(self, deadline: float) -> bool:
+        """Whether the evidence is good enough to say "meets" of that deadline."""
+
+
+class Offered(Protocol):
+    """The part of an offer that time depends on."""
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+
+    @property
+    def lane(self) -> LaneFacts:
+        """The lane's facts."""
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the usage tier."""
+
+
+# --- lanes that answer on the connection ------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paced:
+    """A realtime client that keeps to its limits; done or not done at a quoted time."""
+
+    load: realtime.Load
+    confidence: float
+    grade: str
+
+    @property
+    def finish(self) -> Finish:
+        """The makespan, quoted with its margin."""
+        span = realtime.makespan(self.load)
+        return Finish(
+            p50=span.p50,
+            p95=span.p95,
+            p95_raw=span.p95_raw,
+            binding=span.binding,
+            last_admission=span.last_admission,
+            rate=span.rate,
+        )
+
+    @property
+    def quoted(self) -> float:
+        """Seconds to plan with at the demanded confidence."""
+        return realtime.quoted(self.load, self.confidence)
+
+    def by(self, deadline: float) -> Probability:
+        """Sure at the demanded confidence from the quoted time on, and not at all before."""
+        if self.quoted > deadline:
+            return CERTAINLY_NOT
+        return Probability(mean=1.0, low=self.confidence, high=1.0)
+
+    def vouches_for(self, deadline: float) -> bool:
+        """The quoted time carries its own margin."""
+        return deadline > 0
+
+
+def paced(
+    profile: TokenProfile,
+    limits: Limits,
+    demand: Requirements,
+    cost: Cost | None,
+    caching: Caching | None = None,
+) -> Paced | None:
+    """The realtime schedule; None where the vendor publishes no limit and none was given."""
+    buckets = limit_buckets(profile, limits, cost, caching)
+    if not buckets and demand.concurrency is None:
+        return None
+    mean, cv = latency(profile, demand)
+    needed = realtime.concurrency_needed(buckets, mean)
+    load = realtime.Load(
+        rows=profile.rows.value,
+        latency_mean=mean,
+        latency_cv=cv,
+        concurrency=demand.concurrency or needed,
+        buckets=buckets,
+        failure_rate=demand.failure_rate,
+        retries=demand.retries,
+    )
+    return Paced(
+        load=load, confidence=demand.confidence, grade="C" if demand.latency else "D"
+    )
+
+
+def latency(profile: TokenProfile, demand: Requirements) -> tuple[float, float]:
+    """Seconds of one attempt, mean and CV: given, or assumed from the answer length."""
+    if demand.latency is not None:
+        return demand.latency.mean, demand.latency.cv
+    mean = ASSUMED_FIRST_TOKEN + float(profile.output.mean) / ASSUMED_TOKENS_PER_SECOND
+    return mean, ASSUMED_LATENCY_CV
+
+
+def limit_buckets(
+    profile: TokenProfile, limits: Limits, cost: Cost | None, caching: Caching | None
+) -> tuple[realtime.Bucket, ...]:
+    """The published limits as token buckets, with what one attempt takes of each."""
+    uses = _uses(profile, limits, cost, caching)
+    spreads = {"otpm": 0.0 if limits.counts_max_output else profile.output.cv}
+    return tuple(
+        realtime.standard(name, use=uses[name], limit=limit, cv=spreads.get(name, 0.0))
+        for name in REALTIME_LIMITS
+        if (limit := getattr(limits, name)) is not None and name in uses
+    )
+
+
+def _uses(
+    profile: TokenProfile, limits: Limits, cost: Cost | None, caching: Caching | None
+) -> dict[str, float]:
+    """Mean units an attempt takes of each limit.
+
+    Where the vendor reserves the demanded maximum, an attempt takes that or its mean size,
+    whichever is more.
+    """
+    prompt, answer = float(profile.sizes.mean), float(profile.output.mean)
+    fresh = prompt
+    if caching is not None and not limits.counts_cache_read:
+        fresh -= caching.prefix * float(caching.hit_share)
+    reserved = float(profile.output.ceiling) if limits.counts_max_output else 0.0
+    uses = {
+        "rpm": 1.0,
+        "rpd": 1.0,
+        "itpm": fresh,
+        "otpm": max(answer, reserved),
+        "tpm": max(fresh + answer, reserved),
+    }
+    rows = profile.rows.value
+    if cost is not None and rows:
+        uses["usd_10min"] = float(cost.expected) / rows
+    return uses
+
+
+def too_large(
+    profile: TokenProfile, limits: Limits, cost: Cost | None
+) -> tuple[str, int] | None:
+    """(limit, units of the largest row) where one row alone is over a limit, else None."""
+    largest = float(profile.sizes.largest)
+    buckets = limit_buckets(profile, limits, cost, None)
+    answer = {bucket.name: bucket.use for bucket in buckets}.get("otpm", 0.0)
+    over = realtime.oversized(
+        buckets, {"itpm": largest, "tpm": largest + float(profile.output.mean), "otpm": answer}
+    )
+    if over is None:
+        return None
+    units = largest if over.name in ("itpm", "tpm") else over.use
+    return over.name, math.ceil(units)
+
+
+# --- lanes that answer later ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """The person's own finished batches, and the moment they are looked at from."""
+
+    jobs: tuple[turnaround.FinishedJob, ...]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """A lane that delivers when it is done: batches, or requests in the background."""
+
+    shipment: turnaround.Shipment
+    last: turnaround.Finish
+
+    @property
+    def finish(self) -> Finish:
+        """The finish, with how the job splits into batches."""
+        return Finish(
+            p50=self.last.p50,
+            p95=self.last.p95,
+            p95_raw=self.last.p95,
+            bound=self.last.bound,
+            batches=self.shipment.batches,
+            waves=self.shipment.waves,
+            concurrent=self.shipment.concurrent,
+            rows_per_batch=self.shipment.rows_per_batch,
+        )
+
+    @property
+    def grade(self) -> str:
+        """A and B by own batches, C by a public prior, D by a vendor's word."""
+        return self.last.grade
+
+    def by(self, deadline: float) -> Probability | None:
+        """P(all done); None where nothing is known of the turnaround."""
+        chance = self.last.by(deadline)
+        if chance.mean is None or chance.low is None or chance.high is None:
+            return None
+        return Probability(mean=chance.mean, low=chance.low, high=chance.high)
+
+    def done_share(self, time: float) -> float:
+        """Expected share of the rows that are done by then; 0 where nothing is known."""
+        return self.last.done_share(time) or 0.0
+
+    def vouches_for(self, deadline: float) -> bool:
+        """Whether the evidence may carry the word "meets" for that deadline.
+
+        Below the documented bound grade D is a vendor's word or a size nobody published.
+        """
+        return self.last.grade != "D" or (
+            self.last.bound is not None and deadline >= self.last.bound
+        )
+
+
+def delivered(
+    profile: TokenProfile,
+    offer: Offered,
+    demand: Requirements,
+    past: Past,
+    *,
+    seed: int,
+) -> Delivered:
+    """The schedule of an asynchronous lane: its split by the limits, its law by the evidence."""
+    lane, limits = offer.lane, offer.limits
+    shipment = shipment_of(profile, lane, limits)
+    jobs = turnaround.matching(
+        past.jobs, provider=offer.model.provider, model=offer.model.id, lane=lane.id
+    )
+    law = turnaround.posterior(
+        _prior(lane.turnaround), jobs, now=past.now, rows=shipment.rows_per_batch
+    )
+    window = None if lane.window is None else float(lane.window)
+    return Delivered(
+        shipment=shipment,
+        last=turnaround.finish(
+            law,
+            shipment,
+            window=window,
+            at_window=_at_window(lane.at_window),
+            degraded=demand.degraded,
+            seed=seed,
+        ),
+    )
+
+
+def shipment_of(
+    profile: TokenProfile, lane: LaneFacts, limits: Limits
+) -> turnaround.Shipment:
+    """The job as batches under the lane's limits; one where the lane has none."""
+    rows, per_batch = profile.rows.value, lane.per_batch or {}
+    size = None if profile.bytes_per_row is None else profile.bytes_per_row * rows
+    return turnaround.split(
+        max(1, rows),
+        size,
+        profile.input.value,
+        turnaround.SplitLimits(
+            requests=per_batch.get("requests"),
+            bytes=per_batch.get("bytes"),
+            queued_requests=limits.queued_requests,
+            queued_tokens=limits.queued_input_tokens,
+            active=limits.max_active,
+        ),
+    )
+
+
+def _prior(facts: Turnaround | None) -> turnaround.Prior | None:
+    if facts is None:
+        return None
+    return turnaround.Prior(
+        p50=facts.p50, p90=facts.p90, worth=facts.worth, grade=cast("turnaround.Grade", facts.grade)
+    )
+
+
+def _at_window(said: str | None) -> turnaround.AtWindow:
+    """What the vendor does at the window; silence is taken as expiry, the slower case."""
+    if said in ("keeps_running", "best_effort"):
+        return cast("turnaround.AtWindow", said)
+    return "expires"
+
+
+def delivery_risks(lane: LaneFacts, schedule: Delivered) -> tuple[str, ...]:
+    """What may go wrong with a lane that answers later, in the words a person needs."""
+    return tuple(_delivery_risks(lane, schedule))
+
+
+def _delivery_risks(lane: LaneFacts, schedule: Delivered) -> Iterator[str]:
+    last, shipment = schedule.last, schedule.shipment
+    if lane.at_window in ("expires", "expires_without_results"):
+        lost = "all its results" if lane.at_window != "expires" else "unfinished rows"
+        yield f"completion inside the window is not guaranteed: at its end {lost} expire"
+    elif last.bound is not None:
+        yield "completion inside the window is not guaranteed"
+    if not last.independent:
+        yield "when it is done was never measured in public: only the vendor's window is known"
+    elif last.grade == "D" and not last.degraded:
+        yield (
+            f"no public batch of {shipment.rows_per_batch:,} rows was found: the curve of smaller "
+            "ones is shown"
+        )
+    if last.degraded:
+        yield "a known incident: nothing is expected before the documented window"
+    if shipment.waves > 1:
+        yield (
+            f"{shipment.batches} batches, {shipment.concurrent} at once ({shipment.held_by} "
+            f"limit): {shipment.waves} waves"
+        )

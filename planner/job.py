@@ -1,0 +1,241 @@
+"""What is asked: the job as flags, a job.yaml or a screen state it, parsed once.
+
+Flags and the job file hold the same keys in the same notation, so each notation is read by
+one function here (`deadline`, `limit`, ...) whoever wrote it down. Parsing it in the command
+line would leave the file and the screen with notations of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from planner.decision.requirements import Latency, Requirements
+from planner.errors import InputError, did_you_mean
+from planner.money import Usd, usd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LIMIT_NAMES = (
+    "rpm",
+    "rpd",
+    "itpm",
+    "otpm",
+    "tpm",
+    "usd_10min",
+    "usd_month",
+    "queued_requests",
+    "queued_input_tokens",
+    "max_active",
+)
+DAY_WORDS = {"today": 0, "tomorrow": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What is said of the answers: a mean with its spread, or a file of real ones."""
+
+    tokens: int | None = None
+    cv: float | None = None
+    limit: int | None = None
+    sample: Path | None = None
+    sample_field: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A template and the name by which an error points at it (a flag or a file)."""
+
+    text: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One question, before any of it is looked up."""
+
+    workload: Path | None = None
+    input_format: str | None = None
+    rows: int | None = None
+    input_tokens: int | None = None
+    prompt: Text | None = None
+    system: Text | None = None
+    of_rows: int | None = None
+    skip_bad_rows: bool = False
+    output: Output = field(default_factory=Output)
+    models: tuple[str, ...] = ()
+    shared_prefix: int = 0
+    requirements: Requirements = field(default_factory=Requirements)
+    deadline_at: datetime | None = None
+    history: Path | None = None
+    seed: int = 0
+
+    def at_deadline(self, seconds: float | None, now: datetime) -> Job:
+        """The same question for another deadline, in seconds from now (None: no deadline)."""
+        at = None if seconds is None else now + timedelta(seconds=seconds)
+        demand = replace(self.requirements, deadline=seconds)
+        return replace(self, requirements=demand, deadline_at=at)
+
+
+# --- notations --------------------------------------------------------------------------
+
+
+def seconds(text: str, flag: str) -> float:
+    """A duration such as `90s`, `15m`, `6h`, `1.5d`, `4h30m`; InputError otherwise."""
+    pairs = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if not pairs or "".join(number + unit for number, unit in pairs) != text.replace(" ", ""):
+        raise _wrong(flag, text, "a duration such as 90s, 15m, 6h or 1d12h")
+    return sum(float(number) * UNITS[unit] for number, unit in pairs)
+
+
+def deadline(text: str, now: datetime, flag: str = "--deadline") -> datetime:
+    """The moment meant by `6h`, `18:00`, `tomorrow 18:00` or an ISO date and time.
+
+    A time without a zone is in the zone of `now`; a bare time that has passed today means
+    tomorrow's. InputError for anything else, and for a moment that is not ahead.
+    """
+    words = text.strip()
+    if re.fullmatch(r"[\d.\s]*[\d.][smhd].*", words):
+        return now + timedelta(seconds=_positive(seconds(words, flag), flag, text))
+    at = _clock(words, now) or _iso(words, now)
+    if at is None:
+        raise _wrong(flag, text, "6h, 18:00, 'tomorrow 18:00' or 2026-11-23T18:00+01:00")
+    if at <= now:
+        raise InputError.of(
+            "deadline-passed",
+            f"{flag} {text} is {at.isoformat(timespec='minutes')}, which is not ahead",
+            hint=f"it is {now.isoformat(timespec='minutes')} now",
+        )
+    return at
+
+
+def _clock(words: str, now: datetime) -> datetime | None:
+    match = re.fullmatch(r"(?:(today|tomorrow)\s+)?(\d{1,2}):(\d{2})", words)
+    if match is None or int(match[2]) > 23 or int(match[3]) > 59:  # noqa: PLR2004 -- a clock
+        return None
+    day = now.date() + timedelta(days=DAY_WORDS.get(match[1] or "", 0))
+    at = datetime.combine(day, time(int(match[2]), int(match[3])), tzinfo=now.tzinfo)
+    return at if at > now or match[1] else at + timedelta(days=1)
+
+
+def _iso(words: str, now: datetime) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(words)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=now.tzinfo)
+
+
+def number_with_cv(text: str, flag: str) -> tuple[float, float | None]:
+    """`N` or `N:CV`, both positive (CV may be 0)."""
+    first, _, second = text.partition(":")
+    value = _positive(_number(first, flag, text), flag, text)
+    cv = _number(second, flag, text) if second else None
+    if cv is not None and cv < 0:
+        raise _wrong(flag, text, "N or N:CV with a CV of at least 0")
+    return value, cv
+
+
+def latency(text: str, flag: str = "--latency") -> Latency:
+    """`SECONDS` or `SECONDS:CV` of one request."""
+    mean, cv = number_with_cv(text, flag)
+    return Latency(mean=mean, cv=DEFAULT_LATENCY_CV if cv is None else cv)
+
+
+DEFAULT_LATENCY_CV = 0.8
+
+
+def whole(text: str, flag: str, *, least: int = 1) -> int:
+    """A whole number, `12480`, `12_480` or `12,480`."""
+    digits = text.replace(",", "").replace("_", "")
+    if not digits.isdecimal() or int(digits) < least:
+        raise _wrong(flag, text, f"a whole number of at least {least}")
+    return int(digits)
+
+
+def output_tokens(text: str, flag: str = "--output-tokens") -> tuple[int, float | None]:
+    """`N` or `N:CV` tokens a row."""
+    first, _, _ = text.partition(":")
+    _, cv = number_with_cv(text, flag)
+    return whole(first, flag), cv
+
+
+def limit(text: str, flag: str = "--limit") -> tuple[str, int]:
+    """`NAME=N`, such as `rpm=1000`."""
+    name, equals, value = text.partition("=")
+    name = name.strip().lower()
+    if not equals or name not in LIMIT_NAMES:
+        hint = did_you_mean(name, LIMIT_NAMES) or f"limits: {', '.join(LIMIT_NAMES)}"
+        raise InputError.of("bad-option", f"{flag} {text}: no limit of that name", hint=hint)
+    return name, whole(value.strip(), flag)
+
+
+def tier(text: str) -> tuple[str | None, str]:
+    """`NAME` for every provider, or `PROVIDER=NAME`."""
+    provider, equals, name = text.partition("=")
+    return (provider.strip(), name.strip()) if equals else (None, text.strip())
+
+
+def failure_rate(text: str, flag: str = "--failure-rate") -> tuple[float, int | None]:
+    """`P` or `P:RETRIES`, P a share below 1."""
+    first, _, second = text.partition(":")
+    share_ = _number(first, flag, text)
+    if not 0 <= share_ < 1:
+        raise _wrong(flag, text, "a share from 0 to below 1, or P:RETRIES")
+    return share_, whole(second, flag, least=0) if second else None
+
+
+def share(text: str, flag: str) -> float:
+    """A share such as 0.95 or `95%`, above 0 and below 1."""
+    percent = text.strip().endswith("%")
+    value = _number(text.strip().rstrip("%"), flag, text) / (100 if percent else 1)
+    if not 0 < value < 1:
+        raise _wrong(flag, text, "a share between 0 and 1, such as 0.95")
+    return value
+
+
+def money(text: str, flag: str) -> Usd:
+    """An amount in US dollars, such as 25 or 0.50."""
+    value = usd(text.strip().removeprefix("$").replace(",", ""))
+    if value is None or value <= 0:
+        raise _wrong(flag, text, "an amount in US dollars, such as 25 or 0.50")
+    return value
+
+
+def sample_file(text: str) -> tuple[Path, str | None]:
+    """`FILE` or `FILE:FIELD`; a path that exists is taken whole, colon or not."""
+    path = Path(text)
+    if path.exists() or ":" not in text:
+        return path, None
+    name, _, column = text.rpartition(":")
+    return Path(name), column or None
+
+
+def day(text: str, flag: str = "--as-of") -> date:
+    """A date, YYYY-MM-DD."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 -- a day has no zone
+    except ValueError:
+        raise _wrong(flag, text, "a date such as 2026-11-22") from None
+
+
+def _number(text: str, flag: str, whole_text: str) -> float:
+    if not re.fullmatch(r"\d+(\.\d+)?|\.\d+", text.strip()):
+        raise _wrong(flag, whole_text, "a number")
+    return float(text)
+
+
+def _positive(value: float, flag: str, text: str) -> float:
+    if value <= 0:
+        raise _wrong(flag, text, "more than zero")
+    return value
+
+
+def _wrong(flag: str, text: str, wanted: str) -> InputError:
+    return InputError.of("bad-option", f"{flag} {text!r} cannot be read", hint=f"give {wanted}")

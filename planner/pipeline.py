@@ -1,0 +1,378 @@
+"""The use cases both faces call: measure a job once, then decide as often as asked.
+
+Two stages, because they differ by a thousandfold in time. `measure` reads the workload and
+counts tokens; `estimate` is pure over what came out of it, so a what-if on deadline or
+volume never touches the file again. The clock, the history and the seed come in from the
+faces; nothing below this module takes them from anywhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal, cast
+
+from planner import catalog as catalogs
+from planner.catalog.freshness import Freshness, freshness
+from planner.decision import matrix, options
+from planner.errors import InputError
+from planner.workload import profile as profiles
+from planner.workload import prompt as prompts
+from planner.workload import readers, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import date, datetime
+    from pathlib import Path
+
+    from planner.catalog import Catalog, Model, Source
+    from planner.decision.matrix import Decision
+    from planner.decision.options import Option
+    from planner.decision.turnaround import FinishedJob
+    from planner.job import Job
+    from planner.workload.profile import Counted, OutputProfile, Progress, TokenProfile
+
+UNKNOWN_COUNTER = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadFacts:
+    """The file that was read: enough to recognise it again."""
+
+    path: Path
+    format: str
+    bytes: int
+    digest: str
+    rows: int
+    bad_rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was counted, for every model asked about; independent of deadline and lane."""
+
+    job: Job
+    models: tuple[Model, ...]
+    named: bool
+    profiles: tuple[TokenProfile, ...]
+    workload: WorkloadFacts | None
+    said: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    """The first bad rows that were left out, with their reasons."""
+
+    def for_rows(self, rows: int) -> Measured:
+        """The same job at another volume."""
+        return replace(self, profiles=tuple(each.for_rows(rows) for each in self.profiles))
+
+    @property
+    def rows(self) -> int:
+        """Rows of the job."""
+        return self.profiles[0].rows.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """The answer, with what it rests on."""
+
+    on: date
+    now: datetime
+    catalog: Catalog
+    measured: Measured
+    job: Job
+    decision: Decision
+    cases: tuple[options.Case, ...]
+    evidence: Freshness
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def chosen_models(catalog: Catalog, names: tuple[str, ...]) -> tuple[tuple[Model, ...], bool]:
+    """The models named, or the featured ones; and whether they were named."""
+    if not names:
+        return catalog.featured(), False
+    found = {model.id: model for model in map(catalog.model, names)}
+    return tuple(found.values()), True
+
+
+# --- measuring --------------------------------------------------------------------------
+
+
+def measure(catalog: Catalog, job: Job, progress: Progress | None = None) -> Measured:
+    """Count the workload for every model asked about, or take the figures given instead."""
+    models, named = chosen_models(catalog, job.models)
+    if job.workload is None:
+        return _from_figures(job, models, named=named)
+    return _from_file(job, models, named=named, progress=progress)
+
+
+def _from_figures(job: Job, models: tuple[Model, ...], *, named: bool) -> Measured:
+    if job.rows is None or job.input_tokens is None:
+        raise InputError.of(
+            "no-workload",
+            "there is nothing to estimate",
+            hint="name a file, or give --rows and --input-tokens (and --output-tokens)",
+        )
+    counters = {model.id: counter_of(model) for model in models}
+    answers: Mapping[str, tokens.Tally] = {}
+    if job.output.sample is not None:
+        answers = read_answers(job, tuple({each.encoding for each in counters.values()}))
+    made = tuple(
+        profiles.given_profile(
+            model=model.id,
+            rows=job.rows,
+            input_tokens=job.input_tokens,
+            output=_output(job, model, counters[model.id], answers),
+            shared_prefix=job.shared_prefix,
+        )
+        for model in models
+    )
+    return Measured(job=job, models=models, named=named, profiles=made, workload=None)
+
+
+def _from_file(
+    job: Job, models: tuple[Model, ...], *, named: bool, progress: Progress | None
+) -> Measured:
+    assert job.workload is not None
+    workload = readers.open_workload(job.workload, format=job.input_format)
+    chosen = prompts.choose(
+        workload,
+        prompt=job.prompt.text if job.prompt else None,
+        system=job.system.text if job.system else None,
+        prompt_name=job.prompt.name if job.prompt else "--prompt",
+        system_name=job.system.name if job.system else "--system",
+        skip_bad=job.skip_bad_rows,
+    )
+    counters = {model.id: counter_of(model) for model in models}
+    encodings = dict.fromkeys(counter.encoding for counter in counters.values())
+    rows = workload.rows(skip_bad=job.skip_bad_rows)
+    counted = profiles.count(rows, chosen.prompt, encodings, progress)
+    _large_enough(job, counted)
+    answers = counted.answers
+    if job.output.sample is not None:
+        answers = read_answers(job, tuple(encodings))
+    made = tuple(
+        profiles.counted_profile(
+            counted,
+            model=model.id,
+            counter=counters[model.id],
+            output=_output(job, model, counters[model.id], answers, counted),
+            of_rows=job.of_rows,
+            shared_prefix=job.shared_prefix,
+            seed=job.seed,
+        )
+        for model in models
+    )
+    return Measured(
+        job=job,
+        models=models,
+        named=named,
+        profiles=made,
+        workload=WorkloadFacts(
+            path=job.workload,
+            format=workload.format,
+            bytes=workload.bytes,
+            digest=readers.digest(job.workload),
+            rows=counted.rows,
+            bad_rows=counted.bad,
+        ),
+        said=tuple(each for each in (chosen.said,) if each),
+        skipped=tuple(f"{each.where}: {each.message}" for each in rows.problems),
+    )
+
+
+def counter_of(model: Model) -> tokens.Counter:
+    """The model's token counter; a banded guess where the catalog names none."""
+    claim = cast("Literal['exact', 'assumed'] | None", model.counter_grade_claim)
+    return tokens.counter(model.counter or UNKNOWN_COUNTER, claim=claim)
+
+
+def _large_enough(job: Job, counted: Counted) -> None:
+    if job.of_rows is not None and job.of_rows < counted.rows:
+        raise InputError.of(
+            "of-rows",
+            f"--of-rows {job.of_rows:,} is less than the {counted.rows:,} rows in the file",
+            hint="the file is a sample of the larger job: give the size of that",
+        )
+
+
+# --- answers ----------------------------------------------------------------------------
+
+
+def _output(
+    job: Job,
+    model: Model,
+    counter: tokens.Counter,
+    answers: Mapping[str, tokens.Tally],
+    counted: Counted | None = None,
+) -> OutputProfile:
+    """What is known of the answers: given, seen, or assumed, in that order."""
+    asked = job.output.limit or (counted.largest_asked if counted else None)
+    if job.output.tokens is not None:
+        made = profiles.given_output(job.output.tokens, job.output.cv, asked)
+    elif answers:
+        made = profiles.sampled_output(answers[counter.encoding], counter, asked, seed=job.seed)
+    else:
+        made = profiles.assumed_output(asked)
+    return profiles.within(made, model.max_output)
+'''+'''
+
+def read_answers(job: Job, encodings: tuple[str, ...]) -> Mapping[str, tokens.Tally]:
+    """Tallies of the answers in the output sample; InputError where it holds none."""
+    assert job.output.sample is not None
+    return profiles.count_answers(_answers(job), encodings)
+
+
+def _answers(job: Job) -> Iterator[str]:
+    path, column = job.output.sample, job.output.sample_field
+    assert path is not None
+    workload = readers.open_workload(path)
+    if column is None:
+        column = _answer_column(workload)
+    for row in workload.rows(skip_bad=job.skip_bad_rows):
+        if column not in row.fields:
+            raise InputError.of(
+                "unknown-column",
+                f"--output-sample: no column {column!r}",
+                where=f"{path}:{row.line}",
+                hint=f"columns: {', '.join(row.fields)}",
+            )
+        yield str(row.fields[column])
+
+
+def _answer_column(workload: readers.Workload) -> str:
+    columns = workload.columns(workload.head())
+    for name in ANSWER_COLUMNS:
+        if name in columns:
+            return name
+    if len(columns) == 1:
+        return columns[0]
+    raise InputError.of(
+        "answer-column",
+        "--output-sample: which column holds the answers is not clear",
+        where=str(workload.path),
+        hint=f"say FILE:FIELD; columns: {', '.join(columns)}",
+    )
+
+
+ANSWER_COLUMNS = ("answer", "output", "completion", "response")
+"""Columns taken for the answers when none is named, in this order."""
+
+
+# --- deciding ---------------------------------------------------------------------------
+
+
+def estimate(
+    catalog: Catalog,
+    measured: Measured,
+    job: Job,
+    *,
+    now: datetime,
+    on: date | None = None,
+    history: tuple[FinishedJob, ...] = (),
+) -> Estimate:
+    """Options, choices and why, from what was measured; pure, so it may run per keystroke."""
+    day = on or now.date()
+    cases = tuple(
+        options.Case(
+            catalog=catalog,
+            offers=options.offers(catalog, model, job.requirements, day),
+            profile=profile,
+            requirements=job.requirements,
+            history=history,
+            now=now,
+            seed=job.seed,
+        )
+        for model, profile in zip(measured.models, measured.profiles, strict=True)
+    )
+    found = {case.profile.model: options.every_option(case) for case in cases}
+    decision = matrix.decide(found, job.requirements, named=measured.named)
+    evidence = _evidence(cases, day)
+    return Estimate(
+        on=day,
+        now=now,
+        catalog=catalog,
+        measured=measured,
+        job=job,
+        decision=decision,
+        cases=cases,
+        evidence=evidence,
+        assumptions=tuple(_assumptions(measured, job)),
+        warnings=tuple(_warnings(measured, cases, evidence, decision)),
+    )
+
+
+def _evidence(cases: tuple[options.Case, ...], on: date) -> Freshness:
+    """How old the facts are that these figures rest on."""
+    sources: list[Source] = []
+    begun: list[str] = []
+    for case in cases:
+        for offer in case.offers:
+            if offer.card is not None:
+                sources += offer.card.sources
+                begun += offer.card.begun_since_read
+            if offer.support.source is not None:
+                sources.append(offer.support.source)
+            sources += offer.limits.sources
+            begun += offer.support.begun_since_read
+    return freshness(sources, on=on, begun_since_read=begun)
+
+
+def _assumptions(measured: Measured, job: Job) -> Iterator[str]:
+    """Everything that was not said and had to be taken, once each."""
+    yield from measured.said
+    for sentence in dict.fromkeys(each for one in measured.profiles for each in one.said):
+        yield sentence
+    yield from dict.fromkeys(one.output.said for one in measured.profiles)
+    for ceiling in dict.fromkeys(one.output.ceiling for one in measured.profiles):
+        given = "as given" if job.output.limit else "taken from the expected length"
+        yield f"each answer is limited to {ceiling:,} tokens ({given}): it goes into the request"
+    demand = job.requirements
+    if demand.latency is None:
+        mean = 2 + float(measured.profiles[0].output.mean) / 40
+        yield (
+            f"a realtime answer takes {mean:.1f} s on average (2 s + output / 40 a second, assumed,"
+            " grade D): --latency"
+        )
+    yield f"{demand.failure_rate:.1%} of realtime attempts fail, {demand.retries} retries"
+    for provider in dict.fromkeys(model.provider for model in measured.models):
+        if demand.tier(provider) is None:
+            yield f"{provider}: the lowest usage tier that it publishes (--tier {provider}=NAME)"
+
+
+def _warnings(
+    measured: Measured,
+    cases: tuple[options.Case, ...],
+    evidence: Freshness,
+    decision: Decision,
+) -> Iterator[str]:
+    assumed = [one for one in measured.profiles if one.output.basis == "assumed"]
+    if assumed:
+        yield (
+            "the answer length is assumed, and most of the cost hangs on it: give --output-tokens "
+            "or --output-sample"
+        )
+    facts = measured.workload
+    if facts is not None and facts.bad_rows:
+        yield f"{facts.bad_rows:,} unreadable rows were left out: {'; '.join(measured.skipped)}"
+    for case in cases:
+        yield from _retirement(case, decision)
+    yield from evidence.warnings
+    yield from evidence.refusals
+
+
+def _retirement(case: options.Case, decision: Decision) -> Iterator[str]:
+    """A model that is retired before the job may be done."""
+    model = case.offers[0].model
+    if model.retires is None:
+        return
+    longest = max(
+        (
+            bound
+            for each in decision.options
+            if each.model == model.id and (bound := each.finish.bound or each.finish.p95)
+        ),
+        default=0.0,
+    )
+    last = max(longest, case.requirements.deadline or 0.0)
+    if model.retires <= (case.now + timedelta(seconds=last)).date():
+        yield f"{model.id} retires on {model.retires}, which may be before the job is done"

@@ -1,0 +1,56 @@
+"""Figures in words: durations, shares and counts as people read them.
+
+One place, so that a table, a sentence and a screen never print the same figure twice in two
+ways. Money has its own words in `money`.
+"""
+
+from __future__ import annotations
+
+MINUTE = 60
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+_ROUNDING = 1e-9
+"""0.29 x 100 is 28.999999999999996 in binary; that is still 29 %."""
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `8s`, `22m`, `4h10`, `3d04h`: two units at the most, rounded up.
+
+    Rounded up because a time that is promised too short is the harmful error.
+    """
+    whole = -int(-seconds // 1)
+    if whole < 2 * MINUTE:
+        return f"{whole}s"
+    minutes = -(-whole // MINUTE)
+    if minutes < 2 * MINUTE:
+        return f"{minutes}m"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours}h{minutes:02d}" if minutes else f"{hours}h"
+    days, hours = divmod(hours + bool(minutes), 24)
+    return f"{days}d{hours:02d}h" if hours else f"{days}d"
+
+
+def percent(share: float) -> str:
+    """A probability with two digits at the most, rounded down; never a certainty."""
+    if share > 0.99:
+        return ">99 %"
+    if 0 < share < 0.01:
+        return "<1 %"
+    return f"{int(share * 100 + _ROUNDING)} %"
+
+
+def compact(count: int) -> str:
+    """A count as `8,400`, `12.5k`, `3.40M`, `1.20B`: three digits from ten thousand on."""
+    if count < 10_000:
+        return f"{count:,}"
+    for limit, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if count >= limit:
+            return _three(count / limit) + unit
+    raise AssertionError(count)
+
+
+def _three(value: float) -> str:
+    digits = 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:.{digits}f}"
