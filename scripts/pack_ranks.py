@@ -1,7 +1,7 @@
 """Packs the official OpenAI merge ranks into planner/workload/ranks: run once, by hand.
 
-    python scripts/pack_ranks.py             # fetches the litellm wheel, which carries the files
-    python scripts/pack_ranks.py WHEEL       # or reads a wheel that is already here
+    python -m scripts.pack_ranks             # fetches the litellm wheel, which carries the files
+    python -m scripts.pack_ranks WHEEL       # or reads a wheel that is already here
 
 The rank files are identified by their official sha256, so it doesn't matter who ships them
 or under which name. Ranks are dense, so a token's rank is its place in the file: the packed
