@@ -7,6 +7,7 @@ line would leave the file and the screen with notations of their own.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
@@ -14,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from planner.decision.requirements import Latency, Requirements
-from planner.errors import InputError, did_you_mean
+from planner.decision.turnaround import FinishedJob
+from planner.errors import Collector, InputError, did_you_mean
 from planner.money import Usd, usd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import date
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -239,3 +240,154 @@ def _positive(value: float, flag: str, text: str) -> float:
 
 def _wrong(flag: str, text: str, wanted: str) -> InputError:
     return InputError.of("bad-option", f"{flag} {text!r} cannot be read", hint=f"give {wanted}")
+
+
+def natural(text: str, flag: str) -> int:
+    """A whole number from 0 on."""
+    return whole(text, flag, least=0)
+
+
+FLAGGED = frozenset(
+    {
+        "seconds",
+        "latency",
+        "whole",
+        "natural",
+        "output_tokens",
+        "limit",
+        "failure_rate",
+        "share",
+        "money",
+    }
+)
+"""Notations whose errors name the flag that was written."""
+
+
+# --- files ------------------------------------------------------------------------------
+
+
+def text_file(path: Path, flag: str) -> Text:
+    """A template from a file; a final newline is the editor's, not the prompt's."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError.of("unreadable-file", f"{flag} {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError.of(
+            "not-utf-8", f"{flag} {path} is not UTF-8 (byte {error.start})"
+        ) from None
+    return Text(text=text.removesuffix("\n"), name=str(path))
+
+
+def shipped_sample(job: Job) -> Job:
+    """The sample that travels in the package, with its prompt and its answers to learn from."""
+    from planner import sample
+
+    shipped = sample.paths()
+    learned = replace(job.output, sample=shipped.rows, sample_field=shipped.output_field)
+    return replace(
+        job,
+        workload=shipped.rows,
+        prompt=job.prompt or text_file(shipped.prompt, "--prompt-file"),
+        output=job.output if job.output.tokens or job.output.sample else learned,
+    )
+
+
+def file_flags(path: Path, *, known: set[str], switches: set[str]) -> list[str]:
+    """A job file as the flags it stands for; every problem of it in one InputError.
+
+    Paths in it are relative to its own folder, as people expect of a file that travels.
+    """
+    from planner import strict_yaml
+
+    document = strict_yaml.read(path)
+    if not isinstance(document.data, dict):
+        raise InputError.of("job-file", f"{path} is not a mapping of options")
+    problems = Collector()
+    words: list[str] = []
+    for key, value in document.data.items():
+        words += _flag_words(
+            _JobKey(key, document.where((key,)), path.parent), value, known, switches, problems
+        )
+    problems.raise_if_any()
+    return words
+
+
+@dataclass(frozen=True, slots=True)
+class _JobKey:
+    name: str
+    where: str
+    folder: Path
+
+
+PATHS = frozenset({"workload", "prompt-file", "system-file", "history", "pricing", "output-sample"})
+
+
+def _flag_words(
+    key: _JobKey, value: Any, known: set[str], switches: set[str], problems: Collector
+) -> list[str]:
+    names = known | {"workload"}
+    if key.name not in names:
+        problems.add(
+            "unknown-key",
+            f"{key.name!r} is not an option",
+            where=key.where,
+            hint=did_you_mean(key.name, names) or "the keys are the flags without their dashes",
+        )
+        return []
+    if key.name in switches:
+        return [f"--{key.name}"] if value is True else []
+    values = value if isinstance(value, list) else [value]
+    texts = [_relative(key, str(each)) for each in values]
+    if key.name == "workload":
+        return texts
+    return [word for text in texts for word in (f"--{key.name}", text)]
+
+
+def _relative(key: _JobKey, text: str) -> str:
+    if key.name not in PATHS or text == SAMPLE:
+        return text
+    return str(key.folder / text)
+
+
+SAMPLE = "sample"
+
+
+def history(path: Path) -> tuple[FinishedJob, ...]:
+    """Finished batches, one JSON object a line; every problem of the file in one InputError."""
+    problems = Collector()
+    jobs = []
+    for number, line in enumerate(text_file(path, "--history").text.split("\n"), start=1):
+        if line.strip():
+            job = _finished(line, f"{path}:{number}", problems)
+            jobs += [job] if job else []
+    problems.raise_if_any()
+    return tuple(jobs)
+
+
+HISTORY_KEYS = ("provider", "model", "lane", "rows", "created", "state")
+
+
+def _finished(line: str, where: str, problems: Collector) -> FinishedJob | None:
+    try:
+        entry = json.loads(line)
+        ended = entry.get("ended")
+        return FinishedJob(
+            provider=entry["provider"],
+            model=entry["model"],
+            lane=entry["lane"],
+            rows=entry["rows"],
+            created=datetime.fromisoformat(entry["created"]),
+            ended=None if ended is None else datetime.fromisoformat(ended),
+            state=entry["state"],
+        )
+    except KeyError as error:
+        problems.add(
+            "history",
+            f"no {error.args[0]!r}",
+            where=where,
+            hint=f"each line has {', '.join(HISTORY_KEYS)} and ended",
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        problems.add("history", str(error), where=where)
+    return None

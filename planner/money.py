@@ -76,6 +76,11 @@ def multiplied(rate: Rate, multiplier: Decimal) -> Rate:
     return Rate(_EXACT.multiply(rate, multiplier))
 
 
+def ratio(rate: Rate, base: Rate) -> Decimal:
+    """One rate over another, to six decimals: for the eye and for data, never multiplied on."""
+    return _INTERVAL.divide(rate, base).quantize(Decimal("0.000001"), context=_INTERVAL)
+
+
 def raised(centre: Usd, *deviations: Usd) -> Usd:
     """`centre` plus independent deviations in quadrature, for the upper end of an interval.
 

@@ -6,6 +6,11 @@ ways. Money has its own words in `money`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
 MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
@@ -54,3 +59,16 @@ def compact(count: int) -> str:
 def _three(value: float) -> str:
     digits = 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:.{digits}f}"
+
+
+def iso(at: datetime | None) -> str | None:
+    """A moment as data carries it, or None."""
+    return None if at is None else at.isoformat(timespec="seconds")
+
+
+def clock(at: datetime, now: datetime) -> str:
+    """A moment as `18:00` today, `tomorrow 18:00`, or with its date, and its zone."""
+    local = at.astimezone(now.tzinfo)
+    days = (local.date() - now.date()).days
+    day = {0: "", 1: "tomorrow "}.get(days, f"{local:%Y-%m-%d} ")
+    return f"{day}{local:%H:%M} {local:%Z}".strip()

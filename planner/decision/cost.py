@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from planner.catalog.prices import RateCard
     from planner.workload.profile import OutputProfile, Sizes, TokenProfile
 
-P95 = 0.95
+P95 = Fraction(95, 100)
 P95_OF_HALF_WIDTH = Fraction(1645, 1960)
 """One-sided 95 % against the upper end of a two-sided 95 % interval, normal errors."""
 
@@ -169,9 +169,7 @@ def _bands(card: RateCard, sizes: Sizes, mean_output: Fraction) -> Iterator[_Ban
         )
 
 
-def _quantities(
-    band: _Band, caching: Caching | None, hits: Fraction
-) -> Iterator[tuple[str, int]]:
+def _quantities(band: _Band, caching: Caching | None, hits: Fraction) -> Iterator[tuple[str, int]]:
     """(meter, units) of one band."""
     if caching is None:
         yield INPUT, band.tokens
@@ -195,8 +193,6 @@ def _ceiling(card: RateCard, profile: TokenProfile, caching: Caching | None) -> 
     return total(each.amount for each in parts)
 
 
-
-
 def either(probability: float, then: Cost, otherwise: Cost) -> Cost:
     """The cost of a job that is billed one way with that probability, else the other way.
 
@@ -213,7 +209,9 @@ def either(probability: float, then: Cost, otherwise: Cost) -> Cost:
         expected=expected,
         low=min(then.low, otherwise.low),
         high=max(then.high, otherwise.high),
-        p95=max(then.p95, otherwise.p95) if probability < P95 else max(then.p95, expected),
+        p95=max(then.p95, otherwise.p95)
+        if Fraction(probability) < P95
+        else max(then.p95, expected),
         ceiling=max(then.ceiling, otherwise.ceiling),
         components=tuple(each for each in parts if each.quantity),
     )

@@ -223,7 +223,9 @@ def _done(option: Option, demand: Requirements) -> str:
     if p is not None and demand.deadline is not None:
         if option.delivery == "sync" and p95 is not None:
             return f", 95 % by {duration(p95)}"
-        return f", done in {duration(demand.deadline)}: {percent(p.mean)} (at least {percent(p.low)})"
+        return (
+            f", done in {duration(demand.deadline)}: {percent(p.mean)} (at least {percent(p.low)})"
+        )
     if p95 is None:
         return ", finish not known"
     return f", 95 % by {duration(p95)}"

@@ -146,9 +146,7 @@ def _offer(
     catalog: Catalog, model: Model, lane: str, requirements: Requirements, on: date
 ) -> Offer:
     facts = support.lane(catalog, model, lane, on=on)
-    published = support.limits(
-        catalog, model, lane, tier=requirements.tier(model.provider), on=on
-    )
+    published = support.limits(catalog, model, lane, tier=requirements.tier(model.provider), on=on)
     limits = _overridden(published, requirements.limits)
     try:
         card = prices.card(catalog, model, lane, on=on, region=requirements.region)
@@ -246,9 +244,7 @@ class _Single:
         if state == "no":
             yield Gate(code="unsupported", message=self.offer.support.why)
         elif state == "unknown":
-            yield Gate(
-                code="support-unknown", message=self.offer.support.why, missing_fact=True
-            )
+            yield Gate(code="support-unknown", message=self.offer.support.why, missing_fact=True)
         elif self.offer.no_price is not None:
             yield Gate(code="price-unknown", message=self.offer.no_price, missing_fact=True)
         elif self._beyond_published():

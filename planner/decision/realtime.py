@@ -44,6 +44,8 @@ STANDARD: Final[Mapping[str, tuple[float, float]]] = {
 FIRST_WAIT: Final = 0.5
 """Seconds before the first retry; each further wait is twice as long, as in the SDKs."""
 
+_FAR: Final = 700.0
+_FAR_APART: Final = 8.0
 _NEGLIGIBLE: Final = 1e-7
 _STANDARD_NORMAL: Final = NormalDist()
 _BISECTIONS: Final = 32
@@ -255,12 +257,95 @@ class _Resource:
 
 
 def _resources(load: Load) -> tuple[_Resource, ...]:
-    buckets = (
+    """Concurrency first, then the buckets something is taken from, each slowed by the others."""
+    slots = _slots(load)
+    buckets = [
         _Resource(name=b.name, start=b.head_start, head=b.head_start, rate=b.rate, cv=b.cv)
         for b in load.buckets
         if b.use > 0
-    )
-    return (_slots(load), *buckets)
+    ]
+    slowed = [
+        _slowed(
+            bucket,
+            max(
+                _slot_loss(load, bucket, most_surplus=0.0),
+                *(_bucket_loss(bucket, other) for other in buckets),
+            ),
+        )
+        for bucket in buckets
+    ]
+    waiting = max((_slot_loss(load, bucket, least_surplus=0.0) for bucket in buckets), default=0.0)
+    return (_slowed(slots, waiting), *slowed)
+
+
+def _slowed(one: _Resource, loss: float) -> _Resource:
+    return replace(one, rate=one.rate / (1 + loss))
+
+
+def _bucket_loss(slow: _Resource, other: _Resource) -> float:
+    """Share of its rate a bucket loses because rows differ in which bucket they wait for.
+
+    While a row waits for one bucket the other fills up, and what exceeds its burst is lost.
+    The difference of the two is a Brownian motion between two walls as far apart as both
+    bursts (beyond the row being sent); bursts of a row or less leave the mean of the larger
+    of two waits (Clark 1961).
+    """
+    if other is slow:
+        return 0.0
+    slack = max(0.0, 1 - slow.rate / other.rate)
+    spread = math.hypot(slow.cv, other.cv * (1 - slack))
+    if spread == 0:
+        return 0.0
+    walls = max(0.0, slow.start - 1) + max(0.0, other.start - 1)
+    exponent = 2 * slack * walls / spread**2
+    if exponent > _FAR:
+        return 0.0
+    brownian = slack / math.expm1(exponent) if exponent else math.inf
+    if walls and exponent < 1e-9:
+        brownian = spread**2 / (2 * walls)
+    return min(_later_of_two(slack, spread), brownian)
+
+
+def _later_of_two(slack: float, spread: float) -> float:
+    """How far E[max] of two waits exceeds the longer mean, 1: `slack` apart, normal."""
+    z = slack / spread
+    return spread * _STANDARD_NORMAL.pdf(z) - slack * _phi(-z)
+
+
+def _slot_loss(
+    load: Load,
+    bucket: _Resource,
+    *,
+    least_surplus: float = -math.inf,
+    most_surplus: float = math.inf,
+) -> float:
+    """Share of the slower rate lost between a bucket and the slots, when they are close.
+
+    A slot that waits for the bucket answers nobody, and a bucket that waits for a slot
+    overflows. The number of waiting slots is taken as a diffusion: normal around the mean
+    surplus where slots wait, exponential over the burst where tokens do.
+    """
+    mean = load.latency_mean
+    slots_rate = load.concurrency / mean
+    slower = min(slots_rate, bucket.rate)
+    gini = math.erf(math.sqrt(math.log1p(load.latency_cv**2)) / 2)
+    deviation = math.sqrt(slower * mean * (gini + bucket.cv**2 / 2))
+    if deviation == 0:
+        return 0.0
+    surplus = (bucket.rate - slots_rate) * mean / deviation
+    surplus = min(max(surplus, least_surplus), most_surplus)
+    if abs(surplus) > _FAR_APART:
+        return 0.0
+    mills = math.sqrt(2 * math.pi) * math.exp(surplus**2 / 2) * _phi(-surplus)
+    burst = bucket.start
+    growth = min(surplus * burst / deviation, _FAR)
+    stored = burst * math.expm1(growth) / growth if growth else burst
+    waiting = deviation**2 * (1 - surplus * mills) / (deviation * mills + stored)
+    diffusion = slower * mean / max(load.concurrency - waiting, 1e-9) - 1
+    # With a slot or two the diffusion is too coarse: each row waits for the later of both.
+    slack = abs(surplus) * deviation / (max(slots_rate, bucket.rate) * mean)
+    spread = math.hypot(load.latency_cv, bucket.cv)
+    return max(0.0, min(diffusion, _later_of_two(slack, spread)))
 
 
 def _slots(load: Load) -> _Resource:

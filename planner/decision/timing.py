@@ -160,9 +160,7 @@ def paced(
         failure_rate=demand.failure_rate,
         retries=demand.retries,
     )
-    return Paced(
-        load=load, confidence=demand.confidence, grade="C" if demand.latency else "D"
-    )
+    return Paced(load=load, confidence=demand.confidence, grade="C" if demand.latency else "D")
 
 
 def latency(profile: TokenProfile, demand: Requirements) -> tuple[float, float]:
@@ -212,9 +210,7 @@ def _uses(
     return uses
 
 
-def too_large(
-    profile: TokenProfile, limits: Limits, cost: Cost | None
-) -> tuple[str, int] | None:
+def too_large(profile: TokenProfile, limits: Limits, cost: Cost | None) -> tuple[str, int] | None:
     """(limit, units of the largest row) where one row alone is over a limit, else None."""
     largest = float(profile.sizes.largest)
     buckets = limit_buckets(profile, limits, cost, None)
@@ -317,9 +313,7 @@ def delivered(
     )
 
 
-def shipment_of(
-    profile: TokenProfile, lane: LaneFacts, limits: Limits
-) -> turnaround.Shipment:
+def shipment_of(profile: TokenProfile, lane: LaneFacts, limits: Limits) -> turnaround.Shipment:
     """The job as batches under the lane's limits; one where the lane has none."""
     rows, per_batch = profile.rows.value, lane.per_batch or {}
     size = None if profile.bytes_per_row is None else profile.bytes_per_row * rows

@@ -1,0 +1,262 @@
+"""The answers as JSON: documented objects whose keys stay.
+
+Money is a string of an exact decimal, times are seconds, tokens integers, shares 0 to 1. A
+figure that is not known is null, never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from planner.money import plain
+from planner.words import iso
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from planner.catalog import Source
+    from planner.catalog.prices import RateCard
+    from planner.decision.cost import Cost, CostComponent
+    from planner.decision.matrix import Decision
+    from planner.decision.options import Option
+    from planner.decision.timing import Finish, Probability
+    from planner.pipeline import Estimate, LaneAnswer, PriceAnswer
+    from planner.workload.profile import Range, TokenProfile
+
+Json = dict[str, Any]
+
+
+def estimate(answer: Estimate) -> Json:
+    """`planner.estimate/1`."""
+    return {
+        "schema": "planner.estimate/1",
+        "catalog": {
+            "digest": answer.catalog.digest,
+            "as_of": answer.on.isoformat(),
+            "oldest_source": _day(answer.evidence.oldest),
+        },
+        "workload": _workload(answer),
+        "demand": _demand(answer),
+        "tokens": [_tokens(profile) for profile in answer.measured.profiles],
+        "options": [_option(option) for option in answer.decision.options],
+        "decision": _decision(answer.decision),
+        "assumptions": list(answer.assumptions),
+        "warnings": list(answer.warnings),
+    }
+
+
+def _workload(answer: Estimate) -> Json:
+    facts = answer.measured.workload
+    return {
+        "path": str(facts.path) if facts else None,
+        "format": facts.format if facts else None,
+        "bytes": facts.bytes if facts else None,
+        "digest": facts.digest if facts else None,
+        "bad_rows": facts.bad_rows if facts else None,
+        "rows": _range(answer.measured.profiles[0].rows),
+    }
+
+
+def _demand(answer: Estimate) -> Json:
+    demand = answer.job.requirements
+    return {
+        "deadline": demand.deadline,
+        "deadline_at": iso(answer.job.deadline_at),
+        "confidence": demand.confidence,
+        "respond_within": demand.respond_within,
+        "max_cost": _decimal(demand.max_cost),
+    }
+
+
+def _range(of: Range) -> Json:
+    return {"value": of.value, "low": of.low, "high": of.high}
+
+
+def _tokens(profile: TokenProfile) -> Json:
+    rows, sizes, output = profile.rows.value, profile.sizes, profile.output
+    return {
+        "model": profile.model,
+        "counter": profile.counter,
+        "grade": profile.grade,
+        "method": profile.method,
+        "n": profile.counted,
+        "seed": profile.seed,
+        "input": {
+            **_range(profile.input),
+            "row_p50": sizes.quantile(0.5),
+            "row_p95": sizes.quantile(0.95),
+            "row_max": sizes.largest,
+        },
+        "output": {
+            **_range(profile.output_total),
+            "ceiling": output.ceiling * rows,
+            "row_limit": output.ceiling,
+            "basis": output.basis,
+        },
+        "shared_prefix": profile.shared_prefix,
+    }
+
+
+def _option(option: Option) -> Json:
+    return {
+        "id": option.id,
+        "provider": option.provider,
+        "model": option.model,
+        "lane": option.lane,
+        "strategy": option.strategy,
+        "cache": option.cache,
+        "cost": None if option.cost is None else _cost(option.cost),
+        "finish": _finish(option.finish),
+        "rescue": None if option.rescue is None else _rounded(asdict(option.rescue)),
+        "p_deadline": _probability(option.p_deadline),
+        "grade": option.grade,
+        "verdict": option.verdict.value,
+        "gates": [{"code": gate.code, "message": gate.message} for gate in option.gates],
+        "risks": list(option.risks),
+        "dominated": option.dominated,
+    }
+
+
+def _cost(cost: Cost) -> Json:
+    return {
+        "expected": plain(cost.expected),
+        "low": plain(cost.low),
+        "high": plain(cost.high),
+        "p95": plain(cost.p95),
+        "ceiling": plain(cost.ceiling),
+        "components": [_component(each) for each in cost.components],
+    }
+
+
+def _component(part: CostComponent) -> Json:
+    return {
+        "lane": part.lane,
+        "meter": part.meter,
+        "over": part.over,
+        "quantity": part.quantity,
+        "rate": plain(part.rate),
+        "amount": plain(part.amount),
+    }
+
+
+def _finish(finish: Finish) -> Json:
+    return _rounded(asdict(finish))
+
+
+def _probability(p: Probability | None) -> Json | None:
+    return None if p is None else _rounded(asdict(p))
+
+
+def _rounded(figures: Json) -> Json:
+    """Seconds and shares to six decimals: what is left of a float below that says nothing."""
+    return {
+        key: round(value, 6) if isinstance(value, float) else value
+        for key, value in figures.items()
+    }
+
+
+def _decision(decision: Decision) -> Json:
+    return {
+        "choice": decision.choice,
+        "why": decision.why,
+        "by_model": {
+            model.model: {
+                "choice": model.choice,
+                "why": model.why,
+                "runner_up": model.runner_up,
+                "flips": [],
+            }
+            for model in decision.models
+        },
+    }
+
+
+# --- what the catalog says --------------------------------------------------------------
+
+
+def support(answer: LaneAnswer) -> Json:
+    """`planner.support/1`."""
+    found, lane = answer.support, answer.support.lane
+    return {
+        "schema": "planner.support/1",
+        "provider": answer.model.provider,
+        "model": answer.model.id,
+        "lane": lane.id,
+        "as_of": answer.on.isoformat(),
+        "support": found.state,
+        "why": found.why,
+        "evidence": _source(found.source),
+        "inferred": found.inferred,
+        "ends": None if found.ends is None else found.ends.isoformat(),
+        "window": lane.window,
+        "at_window": lane.at_window,
+        "usual": lane.usual,
+        "per_batch": dict(lane.per_batch) if lane.per_batch else None,
+        "results_kept": lane.results_kept,
+        "billed": dict(lane.billed) or None,
+        "discount": _decimals(answer.discount),
+        "rates": None if answer.card is None else _decimals(answer.card.rates),
+        "refuses": list(lane.refuses),
+        "needs": lane.needs,
+        "max_output": lane.max_output or answer.model.max_output,
+        "note": found.note,
+    }
+
+
+def price(answer: PriceAnswer) -> Json:
+    """`planner.price/1`: US dollars per million, the exact rates of one request."""
+    card = answer.card
+    return {
+        "schema": "planner.price/1",
+        "provider": card.provider,
+        "model": card.model,
+        "lane": card.lane,
+        "region": card.region,
+        "prompt_tokens": answer.prompt_tokens,
+        "as_of": card.on.isoformat(),
+        "rates": _decimals(answer.rates),
+        "tiers": [
+            {"over": tier.edge, "inclusive": tier.inclusive, "rates": _decimals(tier.rates)}
+            for tier in card.tiers
+        ],
+        "unpublished": list(card.unpublished),
+        "sources": [_source(source) for source in card.sources],
+        "inferred": list(card.inferred),
+        "next_change": _change(card),
+    }
+
+
+def _change(card: RateCard) -> Json | None:
+    change = card.next_change
+    if change is None:
+        return None
+    return {
+        "date": change.date.isoformat(),
+        "what": change.what,
+        "state": change.state,
+        "rates": _decimals(change.rates),
+    }
+
+
+def _source(source: Source | None) -> Json | None:
+    if source is None:
+        return None
+    return {
+        "url": source.url,
+        "read": source.read_as,
+        "via": source.via,
+        "quote": source.quote,
+    }
+
+
+def _day(source: Source | None) -> str | None:
+    return None if source is None else source.read.isoformat()
+
+
+def _decimals(figures: Any) -> Json | None:
+    return None if figures is None else {key: plain(value) for key, value in figures.items()}
+
+
+def _decimal(value: Decimal | None) -> str | None:
+    return None if value is None else plain(value)

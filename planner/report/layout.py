@@ -1,0 +1,87 @@
+"""Columns of plain text, aligned; the only place that knows how wide a cell is.
+
+A table library was rejected: every one of them draws boxes, wraps or clips, and a clipped
+amount of money is a wrong one.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+WIDTH = 100
+GAP = "  "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A heading and the side its cells keep to."""
+
+    title: str
+    right: bool = False
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The rows under their headings; columns without a single entry are left out."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    kept = [index for index in range(len(columns)) if any(row[index] for row in cells)]
+    lines = [[columns[index].title for index in kept]]
+    lines += [[row[index] for index in kept] for row in cells]
+    widths = [max(width_of(line[place]) for line in lines) for place in range(len(kept))]
+    rights = [columns[index].right for index in kept]
+    return [_line(line, widths, rights) for line in lines]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], rights: Sequence[bool]) -> str:
+    padded = (
+        (" " * (width - width_of(cell)) + cell) if right else cell + " " * (width - width_of(cell))
+        for cell, width, right in zip(cells, widths, rights, strict=True)
+    )
+    return GAP.join(padded).rstrip()
+
+
+def width_of(text: str) -> int:
+    """Terminal cells that the text takes."""
+    return sum(_cells(character) for character in text)
+
+
+def _cells(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def printable(text: str) -> str:
+    """The text with control characters escaped: a row's text must not drive a terminal."""
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in text
+    )
+
+
+def wrapped(text: str, *, first: str = "", later: str | None = None, width: int = WIDTH) -> str:
+    """A paragraph folded at words, its first line behind `first`, the others behind `later`."""
+    indent = " " * len(first) if later is None else later
+    return textwrap.fill(
+        printable(text),
+        width=width,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def markdown(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The same table for a document."""
+    head = "| " + " | ".join(column.title or " " for column in columns) + " |"
+    rule = "|" + "|".join("---:" if column.right else "---" for column in columns) + "|"
+    return [head, rule, *("| " + " | ".join(_escaped(cell) for cell in row) + " |" for row in rows)]
+
+
+def _escaped(cell: str) -> str:
+    return printable(cell).replace("|", "\\|")
