@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.answers import NOW, Answer, Ask
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_WORKLOADS = ROOT.parent / "shared" / "workloads"
@@ -50,3 +53,19 @@ def shared_workloads() -> Path:
     if not SHARED_WORKLOADS.is_dir():
         pytest.skip("no folder of real rows beside the checkout (../shared/workloads)")
     return SHARED_WORKLOADS
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Ask the command line in this process: `ask("check", "MODEL").exit_code`."""
+    from planner import cli
+
+    def answer(*arguments: str, now: datetime = NOW) -> Answer:
+        capsys.readouterr()
+        try:
+            code = cli.main(list(arguments), clock=lambda: now)
+        except SystemExit as done:  # argparse leaves this way after --help
+            code = done.code if isinstance(done.code, int) else int(done.code is not None)
+        return Answer(code, *capsys.readouterr())
+
+    return answer

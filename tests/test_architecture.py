@@ -133,6 +133,54 @@ def test_every_package_has_its_layers() -> None:
     assert "planner" in ordered
 
 
+# ---------------------------------------------------------------- quick answers stay quick
+
+HEAVY = {"textual", "tiktoken", "anthropic", "openai", "jinja2"}
+
+LOADED = """
+import runpy, sys
+sys.argv = ["planner", *sys.argv[1:]]
+try:
+    runpy.run_module("planner", run_name="__main__", alter_sys=False)
+except SystemExit as done:
+    code = done.code
+print("\\n".join(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def loaded_by(*arguments: str) -> tuple[subprocess.CompletedProcess[str], set[str]]:
+    """Run `planner ARGUMENTS` in a process of its own; the top-level packages it ends with."""
+    answer = subprocess.run(
+        [sys.executable, "-c", LOADED, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    return answer, set(answer.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("models",), ("check", "claude-haiku-5-5")], ids=lambda each: each[0]
+)
+def test_no_heavy_library_for_a_light_question(arguments: tuple[str, ...]) -> None:
+    """Each costs a part of a second at every start; a face, a tokenizer and SDKs load in need."""
+    answer, loaded = loaded_by(*arguments)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout
+    assert {"planner", "argparse"} <= loaded
+    assert loaded & HEAVY == set()
+
+
+def test_a_heavy_library_would_be_seen() -> None:
+    """An estimate of a file does count tokens, so the test above looks in the right place."""
+    answer, loaded = loaded_by("estimate", "sample", "--model", "gpt-6.2-sol")
+    assert answer.returncode == 0, answer.stderr
+    assert loaded & HEAVY == {"jinja2", "tiktoken"}
+
+
 # ---------------------------------------------------------------- facts live in pricing/
 
 VENDORS = "planner/handoff/providers/"
