@@ -36,6 +36,7 @@ MAX_PROBLEMS = 100
 """Beyond this many the report ends: the file is not a planner file with mistakes in it."""
 
 Path_ = tuple["str | int", ...]
+Mark = tuple[str, int, int]
 
 _PARSER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _INT = re.compile(r"-?(?:0|[1-9][0-9]*)")
@@ -75,20 +76,20 @@ class Document:
     name: str
     data: Any
     """dict, list, str, int, Decimal, date, bool or None; mapping keys are always str."""
-    marks: Mapping[int, Mapping[str | int, tuple[int, int]]] = field(repr=False)
-    """id of a container -> its key or index -> line and column, both counted from 1."""
+    marks: Mapping[int, Mapping[str | int, Mark]] = field(repr=False)
+    """id of a container -> its key or index -> file, line and column, counted from 1."""
 
     def where(self, path: Sequence[str | int]) -> str:
         """`name:line:col` of a path, or of the nearest thing above it that exists."""
-        line, column = 1, 1
+        name, line, column = self.name, 1, 1
         here = self.data
         for step in path:
             mark = self.marks.get(id(here), {}).get(step)
             if mark is None:
                 break
-            line, column = mark
+            name, line, column = mark
             here = here[step]
-        return f"{self.name}:{line}:{column}"
+        return f"{name}:{line}:{column}"
 
 
 def read(path: Path, name: str | None = None) -> Document:
@@ -179,7 +180,7 @@ class _Frame:
     def __init__(self, container: dict[str, Any] | list[Any]) -> None:
         self.container = container
         self.key: str | int | None = None if isinstance(container, dict) else 0
-        self.marks: dict[str | int, tuple[int, int]] = {}
+        self.marks: dict[str | int, Mark] = {}
 
     def advance(self) -> None:
         """The value at `key` is complete."""
@@ -193,7 +194,7 @@ class _Builder:
         self.name = name
         self.problems = problems
         self.root: Any = None
-        self.marks: dict[int, Mapping[str | int, tuple[int, int]]] = {}
+        self.marks: dict[int, Mapping[str | int, Mark]] = {}
         self.stack: list[_Frame] = []
         self.nodes = 0
         self.documents = 0
@@ -296,12 +297,12 @@ class _Builder:
         frame.key = key
         mark = event.start_mark
         if key in frame.marks:
-            first = frame.marks[key][0]
+            first = frame.marks[key][1]
             self._note(
                 event, "duplicate-key", f"key {key!r} a second time", f"first on line {first}"
             )
             return
-        frame.marks[key] = (mark.line + 1, mark.column + 1)
+        frame.marks[key] = (self.name, mark.line + 1, mark.column + 1)
         if not key:
             self._note(event, "bad-key", "an empty key", None)
         elif key == "<<" and not event.style:
@@ -321,7 +322,7 @@ class _Builder:
             frame.container.setdefault(cast("str", frame.key), value)
             return
         mark = event.start_mark
-        frame.marks[len(frame.container)] = (mark.line + 1, mark.column + 1)
+        frame.marks[len(frame.container)] = (self.name, mark.line + 1, mark.column + 1)
         frame.container.append(value)
 
     def _value(self, event: Any) -> Any:

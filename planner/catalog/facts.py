@@ -41,6 +41,8 @@ class Source:
     title: str | None = None
     quote: str | None = None
     note: str | None = None
+    overlay: str | None = None
+    """The user's own file that the fact comes from; None: the catalog's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,8 @@ class Period:
     source: Source
     start: date | None
     until: date | None
+    layer: int
+    """0 for the catalog's own files; overlays lie above and win on the days they cover."""
     state: str | None
     """announced, cancelled, or None for a price that was in force when it was read."""
     multiply: Factors
@@ -345,7 +349,10 @@ def provider_from(plain: Mapping[str, Any]) -> Provider:
             for key, rules in plain["regions"].items()
         },
         tiers=tuple(_tier(key, each, sources) for key, each in plain["tiers"].items()),
-        limits=tuple(_limit(row, sources) for row in plain["limits"]),
+        limits=tuple(
+            _limit(row, sources)
+            for row in sorted(plain["limits"], key=lambda row: row["layer"], reverse=True)
+        ),
         models={key: build.model(key, each) for key, each in plain["models"].items()},
         note=plain.get("note"),
     )
@@ -370,6 +377,7 @@ def _source(key: str, plain: Plain) -> Source:
         title=plain.get("title"),
         quote=plain.get("quote"),
         note=plain.get("note"),
+        overlay=plain.get("overlay"),
     )
 
 
@@ -390,8 +398,18 @@ def _edge(plain: Plain) -> Edge:
 
 
 def _periods(plain: Iterable[Plain], sources: Sources) -> tuple[Period, ...]:
-    """Periods in order; each ends at the latest where the next one in force begins."""
-    entries = list(plain)
+    """Periods with the highest layer first; each ends at the latest where its next one begins."""
+    layers: dict[int, list[Plain]] = {}
+    for each in plain:
+        layers.setdefault(each["layer"], []).append(each)
+    return tuple(
+        period
+        for layer in sorted(layers, reverse=True)
+        for period in _one_layer(layers[layer], sources)
+    )
+
+
+def _one_layer(entries: list[Plain], sources: Sources) -> tuple[Period, ...]:
     ends: list[str | None] = []
     following: str | None = None
     for each in reversed(entries):
@@ -409,6 +427,7 @@ def _period(plain: Plain, until: str | None, sources: Sources) -> Period:
         source=sources[plain["source"]],
         start=_day(plain.get("start")),
         until=_day(until),
+        layer=plain["layer"],
         state=plain.get("state"),
         multiply=_factors(plain.get("multiply")),
         rates=_factors(plain.get("rates")),

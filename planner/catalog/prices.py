@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from planner.catalog.facts import EVERY, Edge, Model, Period, Provider, RegionRule, Source
+from planner.catalog.facts import (
+    EVERY,
+    Edge,
+    LaneFacts,
+    Model,
+    Offer,
+    Period,
+    Provider,
+    RegionRule,
+    Source,
+)
 from planner.errors import UnknownFactError, did_you_mean
 from planner.money import Rate, multiplied, plain
 
@@ -192,16 +202,21 @@ def _own(provider: Provider, model: Model, lane: str, on: date) -> Period:
     if state == "no":
         reason = "" if offer is None or offer.note is None else f": {offer.note}"
         raise UnknownFactError.of("unsupported", f"{model.id} is not offered in {lane}{reason}")
-    prices = offer.prices if offer is not None and offer.prices else ()
-    if not prices and state == "yes":
-        prices = policy.prices
-    for period in prices:
+    for period in _lane_periods(policy, offer, state):
         if period.holds(on):
             return period
     hint = "support is not documented either" if state == "unknown" else None
     raise UnknownFactError.of(
         "no-price", f"the catalog knows no price of {model.id} in {lane} on {on}", hint=hint
     )
+
+
+def _lane_periods(policy: LaneFacts, offer: Offer | None, state: str) -> tuple[Period, ...]:
+    """The model's own periods, then the policy's where the catalog gives the model none."""
+    own = () if offer is None else offer.prices
+    if state != "yes" or any(period.layer == 0 for period in own):
+        return own
+    return (*own, *policy.prices)
 
 
 def _in_force(model: Model, lane: str, start: date | None, until: date | None, on: date) -> None:
@@ -334,8 +349,8 @@ def _boundaries(parts: _Parts, lane: str) -> Iterator[date]:
     periods = list(model.prices)
     offer = model.offers.get(lane)
     if not parts.provider.lane(lane).base:
-        own = offer.prices if offer is not None and offer.prices else ()
-        periods += own or parts.provider.lane(lane).prices
+        policy = parts.provider.lane(lane)
+        periods += _lane_periods(policy, offer, policy.stated(offer))
     days: list[date | None] = [model.released, model.retires]
     for period in periods:
         if period.state != "cancelled":
@@ -409,9 +424,14 @@ def _step(known: RateCard, meter: str, edge: Edge | None, rate: Rate | None) -> 
         factors += f" x {plain(parts.region.multiply)} ({known.region})"
     head = meter if edge is None else f"{meter}, {_beyond(edge)}"
     result = "not published" if rate is None else f"{plain(rate)} USD/M"
-    origin = "; ".join(f"source {each.id}, read {each.read_as}" for each in known.sources)
+    origin = "; ".join(_origin(each) for each in known.sources)
     inferred = "".join(f" [inferred: {each}]" for each in known.inferred)
     return f"{head}: {factors} = {result} [{origin}]{inferred}"
+
+
+def _origin(source: Source) -> str:
+    yours = f", from {source.overlay}" if source.overlay else ""
+    return f"source {source.id}, read {source.read_as}{yours}"
 
 
 def _factors(parts: _Parts, lane: str, meter: str, edge: Edge | None) -> Iterator[str]:

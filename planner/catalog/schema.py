@@ -150,10 +150,13 @@ def _hours(value: str) -> str:
 
 Text = Annotated[StrictStr, Field(min_length=1)]
 Id = Annotated[StrictStr, Field(pattern=IDENTIFIER)]
+SourceId = Annotated[StrictStr, Field(pattern=r"^[^\s].*$")]
 Day = Annotated[date, Strict()]
 ReadDay = Annotated[str, BeforeValidator(_read_day)]
 Number = Annotated[Decimal, BeforeValidator(_number)]
 Count = Annotated[StrictInt, Field(gt=0)]
+Layer = Annotated[StrictInt, Field(ge=0)]
+"""0 for the catalog's own files, above for overlays; written by the loader, the highest wins."""
 Seconds = Annotated[int, BeforeValidator(_seconds)]
 Meter = Annotated[str, AfterValidator(_meter)]
 Factor = Annotated[Decimal | str, BeforeValidator(_factor)]
@@ -186,12 +189,14 @@ class Source(Strictly):
     title: Text | None = None
     quote: Text | None = None
     note: Text | None = None
+    overlay: Text | None = None
+    """The user's own file that the fact comes from; written by the loader."""
 
 
 class Fact(Strictly):
     """Something a source says; `inferred` says what was concluded rather than read."""
 
-    source: Id
+    source: SourceId
     note: Text | None = None
     inferred: Text | None = None
 
@@ -215,6 +220,7 @@ class Edge(Strictly):
 class ListPrice(Dated):
     """What the vendor's ordinary lane costs in a period."""
 
+    layer: Layer = 0
     state: Literal["announced", "cancelled"] | None = None
     rates: Rates
     over: tuple[Edge, ...] = ()
@@ -223,6 +229,7 @@ class ListPrice(Dated):
 class LanePrice(Dated):
     """How a lane's rates come from the list: a multiplier, or rates of its own, which win."""
 
+    layer: Layer = 0
     state: Literal["announced", "cancelled"] | None = None
     multiply: Factors | None = None
     rates: LaneRates | None = None
@@ -334,6 +341,7 @@ class Counts(Strictly):
 class Limit(Fact):
     """What a usage tier may send; without `pool`, each model named has its own."""
 
+    layer: Layer = 0
     tier: Id
     models: Models
     lane: LaneIds | None = None
@@ -397,7 +405,10 @@ class Model(Fact):
 
 
 class ProviderFile(Strictly):
-    """One vendor's facts. `known_from`: where a price has no `from`, it holds from this day on."""
+    """One vendor's facts. `known_from`: where a price has no `from`, it holds from this day on.
+
+    `replaces`: an overlay that stands in for the catalog's file instead of being laid over it.
+    """
 
     schema_: Literal[1] = Field(alias="schema")
     provider: Id
@@ -406,7 +417,8 @@ class ProviderFile(Strictly):
     per_tokens: Literal[1_000_000]
     known_from: Day
     note: Text | None = None
-    sources: dict[Id, Source]
+    replaces: StrictBool = False
+    sources: dict[SourceId, Source]
     lanes: dict[Id, Lane]
     regions: dict[
         Id, Annotated[tuple[Region, ...], BeforeValidator(_listed), Field(min_length=1)]
@@ -551,6 +563,7 @@ FIGURES = (
     frozenset(Limit.model_fields)
     - frozenset(Fact.model_fields)
     - {
+        "layer",
         "tier",
         "models",
         "lane",
@@ -567,7 +580,8 @@ def _limit_checks(top: Mapping[str, Any]) -> Iterator[Found]:
         limit = _mapping(row)
         for figure in sorted(FIGURES & limit.keys()):
             for scope in _scopes(top, limit):
-                first = seen.setdefault((figure, *scope), index)
+                layer = str(limit.get("layer", 0))
+                first = seen.setdefault((figure, layer, *scope), index)
                 if first != index:
                     message = f"{figure} of {scope[1]} in tier {scope[0]} stands in limits[{first}]"
                     yield ("limits", index, figure), "stated-twice", message, None
@@ -607,7 +621,7 @@ def _at(top: Mapping[str, Any], path: Path_, index: int) -> Path_:
 
 
 def _period_checks(top: Mapping[str, Any], path: Path_, prices: list[Any]) -> Iterator[Found]:
-    previous: Mapping[str, Any] | None = None
+    last: dict[int, Mapping[str, Any]] = {}
     for index, price in enumerate(prices):
         period = _mapping(price)
         at = _at(top, path, index)
@@ -617,9 +631,11 @@ def _period_checks(top: Mapping[str, Any], path: Path_, prices: list[Any]) -> It
         yield from _ascending(at, _entries(period.get("over")))
         if period.get("state") == "cancelled":
             continue
-        if previous is not None:
-            yield from _follows(at, previous, period)
-        previous = period
+        layer = period.get("layer", 0)
+        layer = layer if isinstance(layer, int) else 0
+        if layer in last:
+            yield from _follows(at, last[layer], period)
+        last[layer] = period
 
 
 def _one_period(top: Mapping[str, Any], at: Path_, period: Mapping[str, Any]) -> Iterator[Found]:

@@ -275,7 +275,9 @@ def test_problems_of_every_kind_come_together_in_order() -> None:
 def test_problems_of_all_files_come_in_one_report(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(VENDOR.replace("currency: USD", "currency: EUR"))
     (tmp_path / "b.yaml").write_text("a: 1\na: 2\n")
-    (tmp_path / "c.yaml").write_text(VENDOR.replace("window: 24h", "window: soon"))
+    (tmp_path / "c.yaml").write_text(
+        VENDOR.replace("window: 24h", "window: soon").replace("provider: acme", "provider: other")
+    )
     with pytest.raises(InputError) as caught:
         catalog_package.load(tmp_path, cache=tmp_path / "cache")
     places = [(problem.where or "").split(":")[0] for problem in caught.value.problems]
