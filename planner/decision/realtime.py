@@ -44,6 +44,7 @@ STANDARD: Final[Mapping[str, tuple[float, float]]] = {
 FIRST_WAIT: Final = 0.5
 """Seconds before the first retry; each further wait is twice as long, as in the SDKs."""
 
+_TIED: Final = 1e-9
 _FAR: Final = 700.0
 _FAR_APART: Final = 8.0
 _NEGLIGIBLE: Final = 1e-7
@@ -301,7 +302,7 @@ def _bucket_loss(slow: _Resource, other: _Resource) -> float:
     if exponent > _FAR:
         return 0.0
     brownian = slack / math.expm1(exponent) if exponent else math.inf
-    if walls and exponent < 1e-9:
+    if walls and exponent < _TIED:
         brownian = spread**2 / (2 * walls)
     return min(_later_of_two(slack, spread), brownian)
 
