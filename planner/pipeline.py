@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from planner.catalog import prices
 from planner.catalog import support as supports
 from planner.catalog.freshness import Freshness, freshness
-from planner.decision import matrix, options
+from planner.decision import matrix, options, timing
 from planner.errors import InputError, UnknownFactError, did_you_mean
 from planner.money import ratio
 from planner.workload import profile as profiles
@@ -349,12 +349,17 @@ def _assumptions(measured: Measured, job: Job) -> Iterator[str]:
         yield f"each answer is limited to {ceiling:,} tokens ({given}): it goes into the request"
     demand = job.requirements
     if demand.latency is None:
-        mean = 2 + float(measured.profiles[0].output.mean) / 40
-        yield (
-            f"a realtime answer takes {mean:.1f} s on average (2 s + output / 40 a second, assumed,"
-            " grade D): --latency"
+        means = [timing.latency(profile, demand)[0] for profile in measured.profiles]
+        took = (
+            f"{min(means):.1f}"
+            if min(means) == max(means)
+            else f"{min(means):.1f}-{max(means):.1f}"
         )
-    yield f"{demand.failure_rate:.1%} of realtime attempts fail, {demand.retries} retries"
+        yield (
+            f"a realtime answer takes {took} s on average ({timing.ASSUMED_FIRST_TOKEN:g} s + output"
+            f" / {timing.ASSUMED_TOKENS_PER_SECOND:g} a second, assumed, grade D): --latency"
+        )
+    yield f"{demand.failure_rate:.0%} of realtime attempts fail, {demand.retries} retries"
     for provider in dict.fromkeys(model.provider for model in measured.models):
         if demand.tier(provider) is None:
             yield f"{provider}: the lowest usage tier that it publishes (--tier {provider}=NAME)"

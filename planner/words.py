@@ -15,6 +15,14 @@ MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+MOST_HOURS = 48
+"""Where hours stop being easier to read than days."""
+
+HIGHEST_SHOWN, LOWEST_SHOWN = 0.99, 0.01
+
+WHOLE_COUNTS = 10_000
+"""Counts below this are shown to the last digit."""
+
 _ROUNDING = 1e-9
 """0.29 x 100 is 28.999999999999996 in binary; that is still 29 %."""
 
@@ -31,7 +39,7 @@ def duration(seconds: float) -> str:
     if minutes < 2 * MINUTE:
         return f"{minutes}m"
     hours, minutes = divmod(minutes, 60)
-    if hours < 48:
+    if hours < MOST_HOURS:
         return f"{hours}h{minutes:02d}" if minutes else f"{hours}h"
     days, hours = divmod(hours + bool(minutes), 24)
     return f"{days}d{hours:02d}h" if hours else f"{days}d"
@@ -39,26 +47,25 @@ def duration(seconds: float) -> str:
 
 def percent(share: float) -> str:
     """A probability with two digits at the most, rounded down; never a certainty."""
-    if share > 0.99:
+    if share > HIGHEST_SHOWN:
         return ">99 %"
-    if 0 < share < 0.01:
+    if 0 < share < LOWEST_SHOWN:
         return "<1 %"
     return f"{int(share * 100 + _ROUNDING)} %"
 
 
 def compact(count: int) -> str:
     """A count as `8,400`, `12.5k`, `3.40M`, `1.20B`: three digits from ten thousand on."""
-    if count < 10_000:
+    if count < WHOLE_COUNTS:
         return f"{count:,}"
-    for limit, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
-        if count >= limit:
-            return _three(count / limit) + unit
-    raise AssertionError(count)
+    scale = len(str(count)) - 3
+    rounded = (count + 10**scale // 2) // 10**scale * 10**scale
+    limit, unit = next(each for each in _UNITS if rounded >= each[0])
+    decimals = max(0, 3 - len(str(rounded // limit)))
+    return f"{rounded / limit:.{decimals}f}{unit}"
 
 
-def _three(value: float) -> str:
-    digits = 2 if value < 10 else 1 if value < 100 else 0
-    return f"{value:.{digits}f}"
+_UNITS = ((10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
 def iso(at: datetime | None) -> str | None:
@@ -66,9 +73,9 @@ def iso(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat(timespec="seconds")
 
 
-def clock(at: datetime, now: datetime) -> str:
-    """A moment as `18:00` today, `tomorrow 18:00`, or with its date, and its zone."""
+def clock(at: datetime, now: datetime, *, zone: bool = True) -> str:
+    """A moment as `18:00` today, `tomorrow 18:00`, or with its date; and its zone."""
     local = at.astimezone(now.tzinfo)
     days = (local.date() - now.date()).days
     day = {0: "", 1: "tomorrow "}.get(days, f"{local:%Y-%m-%d} ")
-    return f"{day}{local:%H:%M} {local:%Z}".strip()
+    return f"{day}{local:%H:%M}" + (f" {local:%Z}" if zone else "")

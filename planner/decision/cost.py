@@ -15,6 +15,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from planner.errors import UnknownFactError
 from planner.money import Rate, Usd, amount, difference, lowered, plus, raised, scaled, total
 from planner.workload.profile import NO_ROWS, End
 
@@ -135,7 +136,7 @@ def components(
     for band in _bands(card, sizes, mean_output):
         for meter, quantity in _quantities(band, caching, hits):
             if quantity:
-                rate = band.rates[meter]
+                rate = _rate(card, band, meter)
                 parts.append(
                     CostComponent(
                         lane=card.lane,
@@ -147,6 +148,16 @@ def components(
                     )
                 )
     return tuple(parts)
+
+
+def _rate(card: RateCard, band: _Band, meter: str) -> Rate:
+    """The band's rate; UnknownFactError where none is published, never a rate of zero."""
+    rate = band.rates.get(meter)
+    if rate is None:
+        raise UnknownFactError.of(
+            "unknown-meter", f"no rate is published for {meter} of {card.model} in {card.lane}"
+        )
+    return rate
 
 
 def _bands(card: RateCard, sizes: Sizes, mean_output: Fraction) -> Iterator[_Band]:

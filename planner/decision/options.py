@@ -184,7 +184,7 @@ class _Single:
         self.case = case
         self.offer = offer
         self.demand = case.requirements
-        self.cost: Cost | None = None if offer.card is None else job_cost(offer.card, case.profile)
+        self.cost, self.no_price = _priced(offer, case.profile)
         self.schedule = self._schedule()
         self.gates = tuple(self._gates())
 
@@ -245,8 +245,8 @@ class _Single:
             yield Gate(code="unsupported", message=self.offer.support.why)
         elif state == "unknown":
             yield Gate(code="support-unknown", message=self.offer.support.why, missing_fact=True)
-        elif self.offer.no_price is not None:
-            yield Gate(code="price-unknown", message=self.offer.no_price, missing_fact=True)
+        elif self.no_price is not None:
+            yield Gate(code="price-unknown", message=self.no_price, missing_fact=True)
         elif self._beyond_published():
             yield Gate(
                 code="price-unknown",
@@ -381,6 +381,16 @@ class _Single:
         finish = self.schedule.finish if self.schedule else Finish()
         known = (self.demand.deadline, finish.p95, finish.bound, self.offer.lane.window)
         return max((each for each in known if each is not None), default=0.0)
+
+
+def _priced(offer: Offer, profile: TokenProfile) -> tuple[Cost | None, str | None]:
+    """The cost, or why there is none."""
+    if offer.card is None:
+        return None, offer.no_price
+    try:
+        return job_cost(offer.card, profile), None
+    except UnknownFactError as error:
+        return None, error.problems[0].message
 
 
 def verdict(schedule: Schedule | None, p: Probability | None, demand: Requirements) -> Verdict:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 GAP = "  "
+GLUE = "\u00a0"
+"""Stands for a space that must not end a line: a share keeps its sign."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +68,15 @@ def printable(text: str) -> str:
 def wrapped(text: str, *, first: str = "", later: str | None = None, width: int = WIDTH) -> str:
     """A paragraph folded at words, its first line behind `first`, the others behind `later`."""
     indent = " " * len(first) if later is None else later
-    return textwrap.fill(
-        printable(text),
+    folded = textwrap.fill(
+        printable(text).replace(" %", f"{GLUE}%"),
         width=width,
         initial_indent=first,
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return folded.replace(GLUE, " ")
 
 
 def markdown(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -6,6 +6,7 @@ Every figure comes from the core; this module only says it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planner.decision.options import Verdict
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from planner.catalog import Source
-    from planner.decision.cost import CostComponent
+    from planner.catalog.prices import RateCard
+    from planner.decision.cost import Cost, CostComponent
     from planner.decision.matrix import ModelChoice
     from planner.decision.options import Option
     from planner.pipeline import Estimate, LaneAnswer, PriceAnswer
@@ -74,18 +76,30 @@ def _headline(answer: Estimate) -> Iterator[str]:
 
 
 def _model_block(answer: Estimate, model: ModelChoice) -> Iterator[str]:
-    """One model: its answer, its lanes, its arithmetic."""
+    """One model: its answer, its lanes, why not the others, its arithmetic."""
     profile = next(each for each in answer.measured.profiles if each.model == model.model)
-    yield f"{model.model}  {size_of(profile)}"
-    yield wrapped(model.why, first="  ")
-    if model.chosen is not None and model.chosen.rescue is not None:
-        yield wrapped(_switch(answer, model.chosen), first="  ")
-    yield from (f"  {line}" for line in table(COLUMNS, _rows(answer, model)))
+    chosen = model.chosen
+    yield f"{model.model}: {'nothing meets the demand' if chosen is None else ways(chosen)}"
+    yield wrapped(f"{model.why}.", first="  ")
+    if chosen is not None and chosen.rescue is not None:
+        yield wrapped(_switch(answer, chosen), first="  ")
+    yield f"  {size_of(profile)}"
+    yield from (f"  {line}" for line in table(_columns(answer), _rows(answer, model)))
     yield from _why_not(model)
-    if model.chosen is not None and model.chosen.cost is not None:
-        yield f"  {model.chosen.id} is"
-        yield from (f"    {line}" for line in arithmetic(model.chosen.cost.components))
-        yield from (wrapped(risk, first="    risk: ") for risk in model.chosen.risks)
+    if chosen is not None and chosen.cost is not None:
+        yield f"  {chosen.id}:"
+        yield from (f"    {line}" for line in arithmetic(chosen.cost.components))
+        yield from (wrapped(risk, first="    risk: ") for risk in chosen.risks)
+
+
+def ways(option: Option) -> str:
+    """How the option runs, in words: `batch`, `batch, then standard for what is left`."""
+    _, _, joined = option.id.rpartition("/")
+    if option.strategy == "rescue":
+        return f"{option.lane}, then {joined.rpartition('>')[2]} for what is left"
+    if option.strategy == "split":
+        return f"{option.lane} and {joined.rpartition('|')[2]} side by side"
+    return option.lane
 
 
 def size_of(profile: TokenProfile) -> str:
@@ -112,17 +126,27 @@ COLUMNS = (
     Column(title="ceiling", right=True),
     Column(title="typical", right=True),
     Column(title="95 % by", right=True),
-    Column(title="window", right=True),
     Column(title="P(deadline)", right=True),
-    Column(title="grade"),
+    Column(title="", right=False),
     Column(title="verdict"),
 )
 
 
+def _columns(answer: Estimate) -> tuple[Column, ...]:
+    at = answer.job.deadline_at
+    title = "" if at is None else f"by {clock(at, answer.now, zone=False)}"
+    return tuple(
+        replace(column, title=title) if column.title == "P(deadline)" else column
+        for column in COLUMNS
+    )
+
+
 def _rows(answer: Estimate, model: ModelChoice) -> Iterator[tuple[str, ...]]:
-    deadline = answer.job.requirements.deadline
+    """The options that have figures; the others are answered in words below."""
+    asked = answer.job.requirements.deadline is not None
     for option in model.options:
-        yield option_cells(option, chosen=option.id == model.choice, asked=deadline is not None)
+        if option.cost is not None:
+            yield option_cells(option, chosen=option.id == model.choice, asked=asked)
 
 
 def option_cells(option: Option, *, chosen: bool, asked: bool) -> tuple[str, ...]:
@@ -132,22 +156,26 @@ def option_cells(option: Option, *, chosen: bool, asked: bool) -> tuple[str, ...
         CHOSEN if chosen else " ",
         option.id.removeprefix(f"{option.model}/"),
         dollars(cost.expected) if cost else UNKNOWN,
-        f"{dollars(cost.low)} to {dollars(cost.high)}" if cost else UNKNOWN,
+        _interval(cost) if cost else UNKNOWN,
         dollars(cost.ceiling) if cost else UNKNOWN,
         span(finish.p50),
         span(finish.p95),
-        span(finish.bound),
-        "" if not asked else UNKNOWN if p is None else f"{percent(p.mean)} (>={percent(p.low)})",
-        option.grade,
-        mark(option, asked=asked),
+        "" if not asked else UNKNOWN if p is None else percent(p.mean),
+        "" if not asked or p is None else f"at least {percent(p.low)}",
+        f"{mark(option, asked=asked)} [{option.grade}]",
     )
+
+
+def _interval(cost: Cost) -> str:
+    low, high = dollars(cost.low), dollars(cost.high)
+    return low if low == high else f"{low} to {high}"
 
 
 def mark(option: Option, *, asked: bool) -> str:
     """The verdict as a word with its mark; without a deadline there is nothing to meet."""
     if option.verdict is Verdict.MEETS and not asked:
         return CAN_RUN
-    return MARKS[option.verdict] + (", beaten" if option.dominated else "")
+    return MARKS[option.verdict] + (" (beaten)" if option.dominated else "")
 
 
 def span(seconds: float | None) -> str:
@@ -156,13 +184,20 @@ def span(seconds: float | None) -> str:
 
 
 def _why_not(model: ModelChoice) -> Iterator[str]:
+    """Each reason once, behind the lanes that it holds for."""
+    lanes: dict[str, list[str]] = {}
     for option in model.options:
-        lane = option.id.removeprefix(f"{option.model}/")
-        for gate in option.gates:
-            yield wrapped(f"{gate.message} [{gate.code}]", first=f"  {lane}: ")
-        if option.verdict is Verdict.UNKNOWN and not option.gates:
-            for risk in option.risks[:2]:
-                yield wrapped(risk, first=f"  {lane}: ")
+        for sentence in _reasons(option):
+            lanes.setdefault(sentence, []).append(option.id.removeprefix(f"{option.model}/"))
+    for sentence, names in lanes.items():
+        yield wrapped(sentence, first=f"  {', '.join(names)}: ", later="    ")
+
+
+def _reasons(option: Option) -> Iterator[str]:
+    for gate in option.gates:
+        yield f"{gate.message} [{gate.code}]"
+    if option.verdict is Verdict.UNKNOWN and not option.gates:
+        yield from option.risks
 
 
 def _switch(answer: Estimate, option: Option) -> str:
@@ -172,7 +207,7 @@ def _switch(answer: Estimate, option: Option) -> str:
     at = clock(answer.later(option.rescue.at), answer.now)
     return (
         f"Start {option.lane} now; what is unfinished at {at} is cancelled and runs in {base} "
-        f"(needed with {percent(1 - option.rescue.p_no_rescue)})."
+        f"(needed in {percent(1 - option.rescue.p_no_rescue)} of such jobs)."
     )
 
 
@@ -205,13 +240,33 @@ def _notes(title: str, sentences: Sequence[str]) -> Iterator[str]:
 
 
 def _footer(answer: Estimate) -> Iterator[str]:
-    yield wrapped(
-        "No vendor promises a batch before its window: P is a public estimate (grade C or D) or "
-        "from your own batches (A, B). Rows that expire are sent again."
-    )
+    yield from dict.fromkeys(wrapped(each) for each in _promises(answer))
     oldest = answer.evidence.oldest
     age = f", oldest source {answer.evidence.age_days} days old ({oldest.id})" if oldest else ""
-    yield f"Prices as of {answer.on}{age}. {LEFT_OUT}"
+    yield wrapped(f"Prices as of {answer.on}{age}. {LEFT_OUT}")
+
+
+def _promises(answer: Estimate) -> Iterator[str]:
+    """What is known of each batch lane that is in the answer, and what nobody promises."""
+    for option in answer.decision.options:
+        finish = option.finish
+        single = option.strategy == "single" and option.delivery != "sync"
+        if single and option.cost is not None and finish.p50 is not None and finish.p95 is not None:
+            window = f" (window {duration(finish.bound)})" if finish.bound else ""
+            yield (
+                f"{option.provider} {option.lane}: typically {duration(finish.p50)}, 95 in 100 "
+                f"within {duration(finish.p95)} ({EVIDENCE[option.grade]}). Completion inside the "
+                f"window{window} is not guaranteed: what expires must be sent again."
+            )
+
+
+EVIDENCE = {
+    "A": "grade A: 20 or more of your own batches",
+    "B": "grade B: 5 or more of your own batches",
+    "C": "public estimate, grade C: no vendor promises less than its window",
+    "D": "public estimate of smaller batches, grade D: none of this size is known",
+}
+"""What a grade rests on."""
 
 
 # --- what the catalog says --------------------------------------------------------------
@@ -253,11 +308,9 @@ def _facts(answer: LaneAnswer) -> Iterator[str]:
         cuts = ", ".join(f"{meter} x{plain(cut)}" for meter, cut in answer.discount.items())
         yield wrapped(cuts, first="  of the ordinary price: ")
     if lane.window is not None:
-        ends = {None: "what happens at its end is not stated"}.get(lane.at_window, lane.at_window)
+        ends = (lane.at_window or "what happens at its end is not stated").replace("_", " ")
         usual = f"; usual: {lane.usual}" if lane.usual else ""
-        yield wrapped(
-            f"{duration(lane.window)}, {str(ends).replace('_', ' ')}{usual}", first="  window: "
-        )
+        yield wrapped(f"{duration(lane.window)}, {ends}{usual}", first="  window: ")
     if lane.per_batch:
         limits = ", ".join(f"{amount:,} {what}" for what, amount in lane.per_batch.items())
         yield wrapped(limits, first="  per batch: ")
@@ -358,12 +411,17 @@ def model_cells(answers: Sequence[LaneAnswer]) -> tuple[str, ...]:
     return (
         first.model.id,
         first.model.provider,
-        plain(card.rates["input"]) if card else UNKNOWN,
-        plain(card.rates["output"]) if card else UNKNOWN,
+        _rate_of(card, "input"),
+        _rate_of(card, "output"),
         compact(first.model.context) if first.model.context else UNKNOWN,
         lanes,
         max((each.support.source.read_as for each in answers if each.support.source), default=""),
     )
+
+
+def _rate_of(card: RateCard | None, meter: str) -> str:
+    rate = card.rates.get(meter) if card else None
+    return UNKNOWN if rate is None else plain(rate)
 
 
 def explain(answer: Estimate, wanted: str) -> str:
