@@ -35,12 +35,14 @@ UNITS_PER_RATE = 6
 """A rate is quoted per 10**6 units."""
 
 CENT = Decimal("0.01")
+DIME = Decimal("0.10")
 ZERO = Usd(Decimal(0))
 
 _PLAIN = re.compile(r"\d+(\.\d+)?|\.\d+")
 _MILLIONTH_OF_A_CENT = Decimal("0.00000001")
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 _INTERVAL = Context(prec=40, rounding=ROUND_HALF_EVEN)
+_TWO_DIGITS = Context(prec=2, rounding=ROUND_HALF_EVEN)
 
 
 def usd(text: str) -> Usd | None:
@@ -126,12 +128,12 @@ def dollars(value: Usd) -> str:
     """An amount for the eye: cents, or two significant digits below a dime; `$0` only if zero."""
     if value == 0:
         return "$0"
-    if abs(value) >= Decimal("0.10"):
-        return _signed(value.quantize(CENT, rounding=ROUND_HALF_EVEN))
-    exponent = value.adjusted() - 1
-    return _signed(value.quantize(Decimal(1).scaleb(exponent), rounding=ROUND_HALF_EVEN))
+    significant = _TWO_DIGITS.plus(value)
+    if significant.copy_abs() >= DIME:
+        return _signed(value.quantize(CENT, context=_INTERVAL))
+    return _signed(value.quantize(Decimal(1).scaleb(significant.adjusted() - 1), context=_INTERVAL))
 
 
 def _signed(value: Decimal) -> str:
     sign = "-" if value < 0 else ""
-    return f"{sign}${abs(value):,f}"
+    return f"{sign}${value.copy_abs():,f}"

@@ -1,0 +1,135 @@
+"""Figures in words: rounding goes the harmless way, and every step has its pair of neighbours."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.words import compact, duration, percent
+
+times = st.floats(0, 400 * 86400, allow_nan=False)
+
+SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+
+
+def read(text: str) -> int:
+    """Seconds of a duration in words."""
+    days = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m?)?(?:(\d+)s)?", text)
+    if text.endswith("s"):
+        return int(text[:-1])
+    assert days, text
+    parts = [int(each or 0) for each in days.groups()]
+    return parts[0] * 86400 + parts[1] * 3600 + parts[2] * 60
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0s"),
+        (0.2, "1s"),
+        (8, "8s"),
+        (119, "119s"),
+        (119.01, "2m"),
+        (120, "2m"),
+        (120.01, "3m"),
+        (180, "3m"),
+        (1344.7, "23m"),
+        (119 * 60, "119m"),
+        (119 * 60 + 1, "2h"),
+        (7200, "2h"),
+        (7201, "2h01"),
+        (4 * 3600 + 600, "4h10"),
+        (29206.4, "8h07"),
+        (48 * 3600 - 60, "47h59"),
+        (48 * 3600 - 59, "2d"),
+        (48 * 3600, "2d"),
+        (48 * 3600 + 1, "2d01h"),
+        (3 * 86400 + 4 * 3600, "3d04h"),
+        (3 * 86400 + 23 * 3600 + 1, "4d"),
+    ],
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@given(times)
+def test_a_duration_is_never_shown_shorter_and_hardly_longer(seconds: float) -> None:
+    shown = read(duration(seconds))
+    assert shown >= seconds
+    unit = 1 if shown < 120 else 60 if shown < 2 * 86400 else 3600
+    assert shown - seconds <= unit + (60 if unit == 3600 else 0)
+
+
+@given(times, times)
+def test_durations_keep_their_order(one: float, other: float) -> None:
+    assert read(duration(min(one, other))) <= read(duration(max(one, other)))
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0, "0 %"),
+        (1e-12, "<1 %"),
+        (0.0099, "<1 %"),
+        (0.01, "1 %"),
+        (0.29, "29 %"),
+        (0.57, "57 %"),
+        (0.94929, "94 %"),
+        (0.95, "95 %"),
+        (0.9899, "98 %"),
+        (0.99, "99 %"),
+        (0.990001, ">99 %"),
+        (1, ">99 %"),
+    ],
+)
+def test_shares(share: float, words: str) -> None:
+    assert percent(share) == words
+
+
+@given(st.integers(1, 99))
+def test_every_whole_percent_is_shown_as_itself(whole: int) -> None:
+    assert percent(whole / 100) == f"{whole} %"
+
+
+@given(st.floats(0, 1))
+def test_a_share_is_never_a_certainty_and_never_rounded_up(share: float) -> None:
+    shown = percent(share)
+    assert "100" not in shown
+    if share >= 0.01:
+        assert int(shown.removeprefix(">").removesuffix(" %")) / 100 <= share + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (8400, "8,400"),
+        (9999, "9,999"),
+        (10_000, "10.0k"),
+        (12_480, "12.5k"),
+        (99_949, "99.9k"),
+        (99_950, "100k"),
+        (999_499, "999k"),
+        (999_500, "1.00M"),
+        (3_400_000, "3.40M"),
+        (9_994_999, "9.99M"),
+        (9_995_000, "10.0M"),
+        (999_499_999, "999M"),
+        (999_500_000, "1.00B"),
+        (1_234_567_890_123, "1230B"),
+    ],
+)
+def test_counts(count: int, words: str) -> None:
+    assert compact(count) == words
+
+
+@given(st.integers(10_000, 999_499_999_999))
+def test_large_counts_show_three_digits_near_the_count(count: int) -> None:
+    shown = compact(count)
+    value = float(shown[:-1]) * {"k": 10**3, "M": 10**6, "B": 10**9}[shown[-1]]
+    assert len(shown[:-1].replace(".", "")) == 3
+    assert abs(value - count) <= count * 0.00501
