@@ -61,6 +61,15 @@ def load(
     )
 
 
+def check(path: Path) -> tuple[Problem, ...]:
+    """Every problem of one provider file, taken by itself; none where it is in order."""
+    try:
+        _checked([_File.read(path)])
+    except InputError as refused:
+        return refused.problems
+    return ()
+
+
 class _File:
     """A file's bytes, read once: what is hashed is what is parsed."""
 

@@ -151,6 +151,77 @@ def card(
     return _composed(parts, lane, region, on)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """A stretch of days with one price; `since` None: as far back as the catalog knows."""
+
+    since: date | None
+    until: date | None
+    rates: Mapping[str, Rate]
+    tiers: tuple[Tier, ...]
+    state: str | None
+    """announced, cancelled (it never applies), or None."""
+    sources: tuple[Source, ...]
+    notes: tuple[str, ...]
+
+
+def history(catalog: Catalog, model: Model | str, lane: str) -> tuple[Episode, ...]:
+    """Every known price of a model in a lane, oldest first, then the cancelled changes.
+
+    Empty where there is none. Days on which the lane is not offered belong to no episode.
+    """
+    which = catalog.model(model) if isinstance(model, str) else model
+    provider = catalog.provider(which.provider)
+    days = set(_boundaries(provider, which, lane, None))
+    days |= {which.released or provider.known_from}
+    known: list[RateCard] = []
+    for day in sorted(days):
+        try:
+            found = card(catalog, which, lane, on=day)
+        except UnknownFactError:
+            continue
+        if not known or not _same(known[-1], found):
+            known.append(found)
+    return (*(_episode(each) for each in known), *_cancelled(which, provider, lane))
+
+
+def _same(before: RateCard, after: RateCard) -> bool:
+    """Whether two cards are one episode: nothing changed, and no day lies between them."""
+    unchanged = (before.rates, before.tiers) == (after.rates, after.tiers)
+    return unchanged and before.until == after.since
+
+
+def _episode(found: RateCard) -> Episode:
+    used = _used(found.parts)
+    states = [period.state for period in used if period.state is not None]
+    return Episode(
+        since=found.since,
+        until=found.until,
+        rates=found.rates,
+        tiers=found.tiers,
+        state=states[0] if states else None,
+        sources=found.sources,
+        notes=tuple(
+            each for period in used for each in (period.note, period.inferred) if each is not None
+        ),
+    )
+
+
+def _cancelled(model: Model, provider: Provider, lane: str) -> Iterator[Episode]:
+    """Announced list prices that were called off; they never applied to the base lane."""
+    for period in model.prices if provider.lane(lane).base else ():
+        if period.state == "cancelled":
+            yield Episode(
+                since=period.start,
+                until=period.until,
+                rates=_known(period.rates),
+                tiers=(),
+                state=period.state,
+                sources=(period.source,),
+                notes=tuple(each for each in (period.note, period.inferred) if each is not None),
+            )
+
+
 def _gather(catalog: Catalog, model: Model, lane: str, region: str | None, on: date) -> _Parts:
     provider = catalog.provider(model.provider)
     policy = provider.lane(lane)
@@ -250,6 +321,7 @@ def _composed(parts: _Parts, lane: str, region: str | None, on: date) -> RateCar
     factor = ONE if parts.region is None else parts.region.multiply
     base = _times(_lane_rates(parts), factor)
     used = _used(parts)
+    days = tuple(_boundaries(parts.provider, parts.model, lane, parts.region))
     return RateCard(
         provider=parts.provider.id,
         model=parts.model.id,
@@ -266,8 +338,8 @@ def _composed(parts: _Parts, lane: str, region: str | None, on: date) -> RateCar
         sources=_sources(parts),
         inferred=tuple(each.inferred for each in used if each.inferred is not None),
         begun_since_read=tuple(_begun(parts.model, each) for each in used if _unread(each, on)),
-        since=_latest(day for day in _boundaries(parts, lane) if day <= on),
-        until=_earliest(day for day in _boundaries(parts, lane) if day > on),
+        since=max((day for day in days if day <= on), default=None),
+        until=min((day for day in days if day > on), default=None),
         parts=parts,
     )
 
@@ -343,36 +415,28 @@ def _begun(model: Model, period: Period) -> str:
     )
 
 
-def _boundaries(parts: _Parts, lane: str) -> Iterator[date]:
+def _boundaries(
+    provider: Provider, model: Model, lane: str, region: RegionRule | None
+) -> Iterator[date]:
     """Every day on which a fact about the model in the lane begins or ends."""
-    model = parts.model
+    policy, offer = provider.lane(lane), model.offers.get(lane)
     periods = list(model.prices)
-    offer = model.offers.get(lane)
-    if not parts.provider.lane(lane).base:
-        policy = parts.provider.lane(lane)
+    if not policy.base:
         periods += _lane_periods(policy, offer, policy.stated(offer))
     days: list[date | None] = [model.released, model.retires]
     for period in periods:
         if period.state != "cancelled":
             days += [period.start, period.until]
-    if offer is not None:
-        days += [offer.start, offer.until]
-    if parts.region is not None:
-        days += [parts.region.start, parts.region.until]
+    for dated in (offer, region):
+        if dated is not None:
+            days += [dated.start, dated.until]
     yield from (day for day in days if day is not None)
-
-
-def _latest(days: Iterator[date]) -> date | None:
-    return max(days, default=None)
-
-
-def _earliest(days: Iterator[date]) -> date | None:
-    return min(days, default=None)
 
 
 def _next_change(known: RateCard) -> Change | None:
     parts = known.parts
-    for day in sorted({each for each in _boundaries(parts, known.lane) if each > known.on}):
+    days = _boundaries(parts.provider, parts.model, known.lane, parts.region)
+    for day in sorted({each for each in days if each > known.on}):
         try:
             then = card(parts.catalog, parts.model, known.lane, on=day, region=known.region)
         except UnknownFactError as gone:

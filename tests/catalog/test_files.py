@@ -82,6 +82,13 @@ def test_a_broken_catalog_leaves_no_cache(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
+def test_one_file_can_be_checked_by_itself(tmp_path: Path) -> None:
+    good = folder_with(tmp_path) / "acme.yaml"
+    assert files.check(good) == ()
+    good.write_text(VENDOR.replace("currency: USD", "currency: EUR"), encoding="utf-8")
+    assert [problem.code for problem in files.check(good)] == ["bad-value"]
+
+
 def test_a_folder_without_files_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         catalog.load(tmp_path / "nowhere", cache=tmp_path)

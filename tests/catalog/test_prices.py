@@ -366,6 +366,36 @@ def test_a_price_somebody_inferred_says_so(shipped: Catalog) -> None:
 # ------------------------------------------------------------------ history
 
 
+def test_history_has_each_stretch_once_and_the_cancelled_change_last(shipped: Catalog) -> None:
+    told = [
+        (each.since, each.until, str(each.rates["cache_read"].normalize()), each.state)
+        for each in prices.history(shipped, "claude-sonnet-5-5", "standard")
+    ]
+    assert told == [
+        (date(2026, 9, 29), date(2026, 10, 7), "0.2", None),
+        (date(2026, 10, 7), None, "0.1", None),
+    ]
+    cancelled = prices.history(shipped, "claude-sonnet-5", "standard")[-1]
+    assert (cancelled.state, cancelled.since) == ("cancelled", date(2026, 9, 1))
+    assert cancelled.rates["input"] == Decimal(3)
+    fast = prices.history(shipped, "claude-opus-4-8", "fast")
+    assert [(each.since, each.until) for each in fast] == [(None, date(2026, 11, 30))]
+    ahead = prices.history(shipped, "gpt-6.2-sol", "ultrafast")
+    assert [(each.since, each.state) for each in ahead] == [
+        (date(2026, 11, 17), None),
+        (date(2027, 3, 1), "announced"),
+    ]
+    assert prices.history(shipped, "gpt-6.2-sol", "flex") == ()
+
+
+def test_history_answers_as_a_card_does(shipped: Catalog) -> None:
+    for model in shipped.models():
+        for lane in model.lanes:
+            for each in prices.history(shipped, model, lane):
+                if each.state != "cancelled" and each.since is not None:
+                    assert prices.card(shipped, model, lane, on=each.since).rates == each.rates
+
+
 def pins() -> list[dict[str, str]]:
     with PINS.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
