@@ -103,7 +103,7 @@ def deadline(text: str, now: datetime, flag: str = "--deadline") -> datetime:
     """
     words = text.strip()
     if re.fullmatch(r"[\d.\s]*[\d.][smhd].*", words):
-        return now + timedelta(seconds=_positive(seconds(words, flag), flag, text))
+        return _after(now, _positive(seconds(words, flag), flag, text), flag, text)
     at = _clock(words, now) or _iso(words, now)
     if at is None:
         raise _wrong(flag, text, "6h, 18:00, 'tomorrow 18:00' or 2026-11-23T18:00+01:00")
@@ -114,6 +114,13 @@ def deadline(text: str, now: datetime, flag: str = "--deadline") -> datetime:
             hint=f"it is {now.isoformat(timespec='minutes')} now",
         )
     return at
+
+
+def _after(now: datetime, ahead: float, flag: str, text: str) -> datetime:
+    try:
+        return now + timedelta(seconds=ahead)
+    except OverflowError:
+        raise _wrong(flag, text, "a moment before the year 10000") from None
 
 
 def _clock(words: str, now: datetime) -> datetime | None:
@@ -135,12 +142,9 @@ def _iso(words: str, now: datetime) -> datetime | None:
 
 def number_with_cv(text: str, flag: str) -> tuple[float, float | None]:
     """`N` or `N:CV`, both positive (CV may be 0)."""
-    first, _, second = text.partition(":")
+    first, colon, second = text.partition(":")
     value = _positive(_number(first, flag, text), flag, text)
-    cv = _number(second, flag, text) if second else None
-    if cv is not None and cv < 0:
-        raise _wrong(flag, text, "N or N:CV with a CV of at least 0")
-    return value, cv
+    return value, _number(second, flag, text) if colon else None
 
 
 def latency(text: str, flag: str = "--latency") -> Latency:
@@ -162,9 +166,8 @@ def whole(text: str, flag: str, *, least: int = 1) -> int:
 
 def output_tokens(text: str, flag: str = "--output-tokens") -> tuple[int, float | None]:
     """`N` or `N:CV` tokens a row."""
-    first, _, _ = text.partition(":")
-    _, cv = number_with_cv(text, flag)
-    return whole(first, flag), cv
+    first, colon, second = text.partition(":")
+    return whole(first, flag), _number(second, flag, text) if colon else None
 
 
 def limit(text: str, flag: str = "--limit") -> tuple[str, int]:
@@ -174,28 +177,30 @@ def limit(text: str, flag: str = "--limit") -> tuple[str, int]:
     if not equals or name not in LIMIT_NAMES:
         hint = did_you_mean(name, LIMIT_NAMES) or f"limits: {', '.join(LIMIT_NAMES)}"
         raise InputError.of("bad-option", f"{flag} {text}: no limit of that name", hint=hint)
-    return name, whole(value.strip(), flag)
+    return name, whole(value.strip(), f"{flag} {name} =")
 
 
-def tier(text: str) -> tuple[str | None, str]:
+def tier(text: str, flag: str = "--tier") -> tuple[str | None, str]:
     """`NAME` for every provider, or `PROVIDER=NAME`."""
-    provider, equals, name = text.partition("=")
-    return (provider.strip(), name.strip()) if equals else (None, text.strip())
+    provider, equals, name = (each.strip() for each in text.rpartition("="))
+    if not name or (equals and not provider):
+        raise _wrong(flag, text, "NAME or PROVIDER=NAME")
+    return provider or None, name
 
 
 def failure_rate(text: str, flag: str = "--failure-rate") -> tuple[float, int | None]:
     """`P` or `P:RETRIES`, P a share below 1."""
-    first, _, second = text.partition(":")
+    first, colon, second = text.partition(":")
     share_ = _number(first, flag, text)
     if not 0 <= share_ < 1:
         raise _wrong(flag, text, "a share from 0 to below 1, or P:RETRIES")
-    return share_, whole(second, flag, least=0) if second else None
+    return share_, whole(second, flag, least=0) if colon else None
 
 
 def share(text: str, flag: str) -> float:
     """A share such as 0.95 or `95%`, above 0 and below 1."""
     percent = text.strip().endswith("%")
-    value = _number(text.strip().rstrip("%"), flag, text) / (100 if percent else 1)
+    value = _number(text.strip().removesuffix("%"), flag, text) / (100 if percent else 1)
     if not 0 < value < 1:
         raise _wrong(flag, text, "a share between 0 and 1, such as 0.95")
     return value
