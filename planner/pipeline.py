@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, cast
 
 from planner.catalog import prices
 from planner.catalog import support as supports
 from planner.catalog.freshness import Freshness, freshness
-from planner.decision import matrix, options, timing
+from planner.decision import flips, matrix, options, timing
 from planner.errors import InputError, UnknownFactError, did_you_mean
 from planner.money import ratio
 from planner.workload import profile as profiles
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from planner.catalog import Catalog, Model, Source
     from planner.catalog.prices import RateCard
     from planner.catalog.support import Support
+    from planner.decision.flips import Cell, Flip
     from planner.decision.matrix import Decision
     from planner.decision.options import Option
     from planner.decision.turnaround import FinishedJob
@@ -320,6 +322,31 @@ def estimate(
         assumptions=tuple(_assumptions(measured, job)),
         warnings=tuple(_warnings(measured, cases, evidence, decision)),
     )
+
+
+def find_flips(answer: Estimate) -> Mapping[str, tuple[Flip, ...]]:
+    """What would change each model's choice; a fraction of a second a model."""
+    return {case.profile.model: flips.flips(case) for case in answer.cases}
+
+
+MAP_DEADLINES = (0.25, 0.5, 1, 2, 4, 8, 12, 24, 48, 72)
+"""Hours of the columns of the map."""
+
+MAP_VOLUMES = (Fraction(1, 8), Fraction(1, 4), Fraction(1, 2), 1, 2, 4, 8, 16)
+"""Its lines, in volumes of the job asked about."""
+
+
+def maps(answer: Estimate) -> Mapping[str, tuple[tuple[Cell, ...], ...]]:
+    """For each model which option wins at which deadline and volume."""
+    deadlines = [hours * 3600.0 for hours in MAP_DEADLINES]
+    return {
+        case.profile.model: flips.deadline_volume_map(
+            case,
+            deadlines,
+            list(dict.fromkeys(max(1, round(case.profile.rows.value * x)) for x in MAP_VOLUMES)),
+        )
+        for case in answer.cases
+    }
 
 
 def _evidence(cases: tuple[options.Case, ...], on: date) -> Freshness:

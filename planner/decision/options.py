@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from planner.catalog import prices, support
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from planner.catalog import Catalog, LaneFacts, Model
-    from planner.catalog.prices import RateCard
+    from planner.catalog.prices import Change, RateCard
     from planner.catalog.support import Limits, Support
     from planner.decision.requirements import Requirements
     from planner.decision.timing import Schedule
@@ -147,7 +148,10 @@ def _offer(
 ) -> Offer:
     facts = support.lane(catalog, model, lane, on=on)
     published = support.limits(catalog, model, lane, tier=requirements.tier(model.provider), on=on)
-    limits = _overridden(published, requirements.limits)
+    # A person's own limits are those of the ordinary lane and of lanes with published ones;
+    # whether a special lane shares them nobody has said.
+    known = published.published or facts.lane.base
+    limits = _overridden(published, requirements.limits) if known else published
     try:
         card = prices.card(catalog, model, lane, on=on, region=requirements.region)
     except UnknownFactError as error:
@@ -167,11 +171,32 @@ def _overridden(published: Limits, own: tuple[tuple[str, int], ...]) -> Limits:
     return replace(published, **own_limits) if own else published
 
 
+class Assessment:
+    """One model's lanes, costed and scheduled once; then options for any deadline.
+
+    Cost and schedule know no deadline, so a what-if on it (a key on the screen, a column of
+    the map, the search for a flip) asks only what follows from it.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self._singles = tuple(_Single(case, offer) for offer in case.offers)
+
+    def options(self, deadline: float | None) -> tuple[Option, ...]:
+        """Each lane alone, then every pair worth joining; `deadline` in seconds from now."""
+        alone = tuple(single.option(deadline) for single in self._singles)
+        if deadline is None:
+            return alone
+        return (
+            *alone,
+            *_rescues(self._singles, deadline),
+            *_splits(self.case, self._singles, alone, deadline),
+        )
+
+
 def every_option(case: Case) -> tuple[Option, ...]:
-    """All options of one model: each lane alone, then every pair worth joining."""
-    singles = tuple(_Single(case, offer) for offer in case.offers)
-    alone = tuple(single.option() for single in singles)
-    return (*alone, *_rescues(case, singles), *_splits(case, singles, alone))
+    """All options of one model for the deadline that is demanded."""
+    return Assessment(case).options(case.requirements.deadline)
 
 
 # --- one lane alone ---------------------------------------------------------------------
@@ -188,12 +213,12 @@ class _Single:
         self.schedule = self._schedule()
         self.gates = tuple(self._gates())
 
-    def option(self) -> Option:
-        """The option, judged."""
+    def option(self, deadline: float | None) -> Option:
+        """The option, judged against a deadline."""
         offer = self.offer
         p = None
-        if self.schedule is not None and self.demand.deadline is not None:
-            p = self.schedule.by(self.demand.deadline)
+        if self.schedule is not None and deadline is not None:
+            p = self.schedule.by(deadline)
         return Option(
             id=offer.id,
             provider=offer.model.provider,
@@ -204,9 +229,9 @@ class _Single:
             finish=self.schedule.finish if self.schedule else Finish(bound=offer.lane.window),
             p_deadline=p,
             grade=self.schedule.grade if self.schedule else "D",
-            verdict=self._verdict(p),
+            verdict=self._verdict(p, deadline),
             gates=self.gates,
-            risks=tuple(self._risks()),
+            risks=tuple(self._risks(deadline)),
         )
 
     @property
@@ -223,13 +248,13 @@ class _Single:
         past = timing.Past(jobs=case.history, now=case.now)
         return timing.delivered(case.profile, offer, self.demand, past, seed=case.seed)
 
-    def _verdict(self, p: Probability | None) -> Verdict:
+    def _verdict(self, p: Probability | None, deadline: float | None) -> Verdict:
         known = [gate for gate in self.gates if not gate.missing_fact]
         if known:
             return Verdict.CANNOT
         if self.gates or self.cost is None:
             return Verdict.UNKNOWN
-        return verdict(self.schedule, p, self.demand)
+        return verdict(self.schedule, p, deadline, self.demand.confidence)
 
     # gates, in the order a person would ask them
 
@@ -340,7 +365,7 @@ class _Single:
 
     # risks
 
-    def _risks(self) -> Iterator[str]:
+    def _risks(self, deadline: float | None) -> Iterator[str]:
         if self.gates and not all(gate.missing_fact for gate in self.gates):
             return
         lane, support_ = self.offer.lane, self.offer.support
@@ -356,15 +381,14 @@ class _Single:
             yield f"an answer is assumed to take {mean:.1f} s on average: measure it (--latency)"
         if support_.inferred:
             yield f"inferred, not read: {support_.inferred}"
-        yield from self._changes()
+        yield from self._changes(deadline)
 
-    def _changes(self) -> Iterator[str]:
+    def _changes(self, deadline: float | None) -> Iterator[str]:
         """Dated changes that come before the job may be done."""
-        card = self.offer.card
-        change = card.next_change if card else None
+        card, change = self.offer.card, self._next_change
         if card is None or change is None or self.cost is None:
             return
-        last = self.case.now + timedelta(seconds=self._horizon())
+        last = self.case.now + timedelta(seconds=self._horizon(deadline))
         if change.date > last.date():
             return
         said = f"{change.what} on {change.date}, which may be before the job is done"
@@ -376,10 +400,14 @@ class _Single:
             said += f": {dollars(self.cost.expected)} today, {dollars(later)} from then on"
         yield said
 
-    def _horizon(self) -> float:
+    @cached_property
+    def _next_change(self) -> Change | None:
+        return self.offer.card.next_change if self.offer.card else None
+
+    def _horizon(self, deadline: float | None) -> float:
         """Seconds within which the job runs, as far as can be said."""
         finish = self.schedule.finish if self.schedule else Finish()
-        known = (self.demand.deadline, finish.p95, finish.bound, self.offer.lane.window)
+        known = (deadline, finish.p95, finish.bound, self.offer.lane.window)
         return max((each for each in known if each is not None), default=0.0)
 
 
@@ -393,17 +421,19 @@ def _priced(offer: Offer, profile: TokenProfile) -> tuple[Cost | None, str | Non
         return None, error.problems[0].message
 
 
-def verdict(schedule: Schedule | None, p: Probability | None, demand: Requirements) -> Verdict:
+def verdict(
+    schedule: Schedule | None, p: Probability | None, deadline: float | None, confidence: float
+) -> Verdict:
     """What a known cost and a possible finish mean for the demand."""
     if schedule is None:
         return Verdict.UNKNOWN
-    if demand.deadline is None:
+    if deadline is None:
         return Verdict.MEETS
     if p is None:
         return Verdict.UNKNOWN
-    if p.low >= demand.confidence:
-        return Verdict.MEETS if schedule.vouches_for(demand.deadline) else Verdict.LIKELY
-    if p.mean >= demand.confidence:
+    if p.low >= confidence:
+        return Verdict.MEETS if schedule.vouches_for(deadline) else Verdict.LIKELY
+    if p.mean >= confidence:
         return Verdict.LIKELY
     return Verdict.CANNOT if p.mean < HOPELESS else Verdict.AT_RISK
 
@@ -421,26 +451,22 @@ def _pairs(singles: tuple[_Single, ...]) -> Iterator[tuple[_Single, _Single]]:
             yield each, base
 
 
-def _rescues(case: Case, singles: tuple[_Single, ...]) -> Iterator[Option]:
+def _rescues(singles: tuple[_Single, ...], deadline: float) -> Iterator[Option]:
     """Batch first; at the last safe moment cancel, and run what is unfinished in realtime."""
-    deadline = case.requirements.deadline
-    if deadline is None:
-        return
     for batch, base in _pairs(singles):
         assert isinstance(base.schedule, timing.Paced)
         cancel = float(batch.offer.lane.cancel or ASSUMED_CANCEL)
         at = deadline - base.schedule.quoted - cancel
         if at > 0:
-            yield _rescue(case, batch, base, at)
+            yield _rescue(batch, base, at, deadline)
 
 
-def _rescue(case: Case, batch: _Single, base: _Single, at: float) -> Option:
+def _rescue(batch: _Single, base: _Single, at: float, deadline: float) -> Option:
     assert isinstance(batch.schedule, timing.Delivered)
     assert batch.cost is not None
     assert base.cost is not None
-    demand = case.requirements
     done = batch.schedule.by(at) or timing.CERTAINLY_NOT
-    sure = demand.confidence
+    sure = batch.demand.confidence
     return Option(
         id=f"{batch.offer.id}>{base.offer.lane.id}",
         provider=batch.offer.model.provider,
@@ -449,7 +475,7 @@ def _rescue(case: Case, batch: _Single, base: _Single, at: float) -> Option:
         delivery=batch.offer.lane.delivery,
         strategy="rescue",
         cost=either(batch.schedule.done_share(at), batch.cost, base.cost),
-        finish=_rescued(batch.schedule.finish, done, demand.deadline or at),
+        finish=_rescued(batch.schedule.finish, done, deadline),
         rescue=Rescue(at=at, p_no_rescue=done.mean),
         p_deadline=Probability(
             mean=done.mean + (1 - done.mean) * sure,
@@ -481,11 +507,10 @@ def _rescued(batch: Finish, done: Probability, deadline: float) -> Finish:
 
 
 def _splits(
-    case: Case, singles: tuple[_Single, ...], alone: tuple[Option, ...]
+    case: Case, singles: tuple[_Single, ...], alone: tuple[Option, ...], deadline: float
 ) -> Iterator[Option]:
-    """Realtime and batch side by side, where no other option meets the deadline."""
-    deadline = case.requirements.deadline
-    if deadline is None or any(each.verdict is Verdict.MEETS for each in alone):
+    """Realtime and batch side by side, where neither alone meets the deadline."""
+    if any(each.verdict is Verdict.MEETS for each in alone):
         return
     for batch, base in _pairs(singles):
         assert isinstance(base.schedule, timing.Paced)
@@ -517,6 +542,6 @@ def _split(case: Case, batch: _Single, base: _Single, first: int, deadline: floa
         finish=later.schedule.finish,
         p_deadline=p,
         grade=later.schedule.grade,
-        verdict=verdict(later.schedule, p, case.requirements),
+        verdict=verdict(later.schedule, p, deadline, sure),
         risks=(f"{first:,} rows in realtime beside {rest:,} in batch, from two pools of limits",),
     )

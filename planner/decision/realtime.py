@@ -49,7 +49,9 @@ _FAR: Final = 700.0
 _FAR_APART: Final = 8.0
 _NEGLIGIBLE: Final = 1e-7
 _STANDARD_NORMAL: Final = NormalDist()
-_BISECTIONS: Final = 32
+_LEAST: Final = 1e-300
+_CLOSE: Final = 1e-10
+_MOST_STEPS: Final = 100
 
 
 def _require(holds: bool, name: str, value: object, demand: str) -> None:  # noqa: FBT001
@@ -396,15 +398,29 @@ def _tail(in_flight: Callable[[float], float], load: Load, q: float) -> float:
     rows is the Poisson condition m = -ln q.
     """
     target = -load.rows * math.expm1(math.log(q) / load.rows)
+
+    def above(after: float) -> float:
+        return math.log(max(in_flight(after), _LEAST) / target)
+
     low, high = 0.0, load.latency_mean
-    while in_flight(high) > target:
+    while above(high) > 0:
         low, high = high, 2 * high
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        if in_flight(middle) > target:
-            low = middle
+    return _root(above, low, high) if above(low) > 0 else low
+
+
+def _root(falling: Callable[[float], float], low: float, high: float) -> float:
+    """Where a falling function crosses zero: false position (Illinois), every third step halved."""
+    above, below = falling(low), falling(high)
+    for step in range(_MOST_STEPS):
+        halve = step % 3 == 2  # noqa: PLR2004
+        x = (low + high) / 2 if halve else (low * below - high * above) / (below - above)
+        value = falling(x)
+        if abs(value) < _CLOSE or high - low < _CLOSE * high:
+            return x
+        if value > 0:
+            low, above, below = x, value, below if halve else below / 2
         else:
-            high = middle
+            high, below, above = x, value, above if halve else above / 2
     return high
 
 
@@ -432,16 +448,22 @@ def _in_flight(
 
 
 def _admissions(resources: tuple[_Resource, ...], last: float) -> list[tuple[float, float, float]]:
-    """(since, until, attempts a second): the slowest resource at each time up to `last`."""
+    """(since, until, attempts a second): the slowest resource at each time up to `last`.
+
+    Adjacent stretches of one rate are one: each costs two integrals a look at the tail.
+    """
     lines = [(one.head, one.rate) for one in resources] + [(resources[0].start, 0.0)]
     crossings = {(h2 - h1) / (r1 - r2) for (h1, r1), (h2, r2) in combinations(lines, 2) if r1 != r2}
     times = [0.0, *sorted(time for time in crossings if 0 < time < last), last]
     heights = [min(one.admitted(time) for one in resources) for time in times]
-    return [
-        (a, b, (above - below) / (b - a))
-        for a, b, below, above in zip(times, times[1:], heights, heights[1:], strict=False)
-        if above > below
-    ]
+    pieces: list[tuple[float, float, float]] = []
+    for since, until, below, above in zip(times, times[1:], heights, heights[1:], strict=False):
+        rate = (above - below) / (until - since) if until > since else 0.0
+        if pieces and math.isclose(rate, pieces[-1][2]):
+            pieces[-1] = (pieces[-1][0], until, rate)
+        elif rate > 0:
+            pieces.append((since, until, rate))
+    return pieces
 
 
 def _until_answered(load: Load) -> tuple[Callable[[float], float], Callable[[float], float]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, cast
 
 from planner.decision import realtime, turnaround
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 ASSUMED_FIRST_TOKEN = 2.0
 ASSUMED_TOKENS_PER_SECOND = 40.0
 ASSUMED_LATENCY_CV = 0.8
+
+REQUEST_LIMITS = ("rpm", "itpm", "otpm", "tpm", "usd_10min")
+"""One of these must be known before a finish is named; a daily limit alone says too little."""
 
 REALTIME_LIMITS = ("rpm", "rpd", "itpm", "otpm", "tpm", "usd_10min")
 
@@ -101,7 +105,7 @@ class Offered(Protocol):
 # --- lanes that answer on the connection ------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Paced:
     """A realtime client that keeps to its limits; done or not done at a quoted time."""
 
@@ -109,7 +113,7 @@ class Paced:
     confidence: float
     grade: str
 
-    @property
+    @cached_property
     def finish(self) -> Finish:
         """The makespan, quoted with its margin."""
         span = realtime.makespan(self.load)
@@ -122,7 +126,7 @@ class Paced:
             rate=span.rate,
         )
 
-    @property
+    @cached_property
     def quoted(self) -> float:
         """Seconds to plan with at the demanded confidence."""
         return realtime.quoted(self.load, self.confidence)
@@ -145,9 +149,12 @@ def paced(
     cost: Cost | None,
     caching: Caching | None = None,
 ) -> Paced | None:
-    """The realtime schedule; None where the vendor publishes no limit and none was given."""
+    """The realtime schedule; None where the vendor publishes no limit and none was given.
+
+    A concurrency alone is no limit of the vendor's: it would promise what nobody has said.
+    """
     buckets = limit_buckets(profile, limits, cost, caching)
-    if not buckets and demand.concurrency is None:
+    if not any(bucket.name in REQUEST_LIMITS for bucket in buckets):
         return None
     mean, cv = latency(profile, demand)
     needed = realtime.concurrency_needed(buckets, mean)

@@ -658,6 +658,7 @@ def finish(
     )
 
 
+@lru_cache(maxsize=256)
 def _both_fates(
     law: Law, shipment: Shipment, ends_at: float | None, seed: int
 ) -> tuple[tuple[_End, _End, _End], tuple[_End, _End, _End]]:

@@ -1,0 +1,236 @@
+"""What would change the choice: the value of one input at which another option wins.
+
+Found by search over the pure decision, never by a formula: a formula would be a second copy
+of the rule, and wrong the day the rule changes. Each input is walked over a grid around its
+own value, and where the choice differs between two neighbours the step is halved until it
+is narrow. Only inputs that somebody may know better or decide otherwise are walked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+from planner.decision import matrix, options
+from planner.decision.turnaround import FinishedJob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from planner.decision.matrix import ModelChoice
+    from planner.decision.options import Case, Option
+    from planner.workload.profile import OutputProfile
+
+Input = Literal["deadline", "volume", "output", "confidence", "history"]
+
+MINUTE = 60.0
+LONGEST = 7 * 24 * 60 * MINUTE
+"""Deadlines are walked from a minute to a week."""
+
+STEPS_AN_OCTAVE = 2
+HALVINGS = 12
+VOLUMES = tuple(Fraction(2) ** power for power in range(-6, 7))
+LENGTHS = tuple(Fraction(2) ** power for power in range(-3, 4))
+CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99, 0.995)
+OWN_BATCHES = (1, 2, 3, 5, 8, 13, 20, 40, 80)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flip:
+    """From `at` on (walking away from the present value), `choice` wins; None: nothing does.
+
+    `at` is in seconds, rows, tokens a row, a share, or finished batches.
+    """
+
+    input: Input
+    at: float
+    choice: str | None
+    rising: bool
+
+
+def flips(case: Case) -> tuple[Flip, ...]:
+    """The nearest flips of one model's choice, each input walked alone."""
+    return tuple(
+        flip
+        for walk in (_deadline, _volume, _output, _confidence, _history)
+        for flip in walk(case)
+    )
+
+
+# --- the walks --------------------------------------------------------------------------
+
+
+def _deadline(case: Case) -> Iterator[Flip]:
+    """Every flip on the way from a minute to a week: this is the picture people ask for."""
+    now = case.requirements.deadline
+    if now is None:
+        return
+    assessed = options.Assessment(case)
+
+    def choice(seconds: float) -> str | None:
+        return _choose(case, assessed.options(seconds), seconds).choice
+
+    octaves = range(int(STEPS_AN_OCTAVE * 13.4))
+    grid = sorted({MINUTE * 2 ** (step / STEPS_AN_OCTAVE) for step in octaves} | {now, LONGEST})
+    for low, high in pairwise(grid):
+        yield from _between("deadline", choice, low, high, rising=low >= now)
+
+
+def _volume(case: Case) -> Iterator[Flip]:
+    rows = case.profile.rows.value
+
+    def choice(count: float) -> str | None:
+        return _choice(replace(case, profile=case.profile.for_rows(max(1, round(count)))))
+
+    yield from _nearest("volume", choice, [float(rows * factor) for factor in VOLUMES], rows)
+
+
+def _output(case: Case) -> Iterator[Flip]:
+    mean = case.profile.output.mean
+
+    def choice(tokens: float) -> str | None:
+        output = _longer(case.profile.output, Fraction(tokens) / mean)
+        return _choice(replace(case, profile=replace(case.profile, output=output)))
+
+    if mean:
+        grid = [float(mean * factor) for factor in LENGTHS]
+        yield from _nearest("output", choice, grid, float(mean))
+
+
+def _longer(output: OutputProfile, factor: Fraction) -> OutputProfile:
+    """Answers of another length; their limit grows along where it would cut them."""
+    return replace(
+        output,
+        mean=output.mean * factor,
+        low=output.low * factor,
+        high=output.high * factor,
+        ceiling=max(output.ceiling, round(output.mean * factor)),
+    )
+
+
+def _confidence(case: Case) -> Iterator[Flip]:
+    if case.requirements.deadline is None:
+        return
+    now = case.requirements.confidence
+
+    def choice(share: float) -> str | None:
+        return _choice(
+            replace(case, requirements=replace(case.requirements, confidence=share))
+        )
+
+    yield from _nearest("confidence", choice, sorted({*CONFIDENCES, now}), now)
+
+
+def _history(case: Case) -> Iterator[Flip]:
+    """How many more finished batches, as fast as is typical, would change the choice."""
+    deadline = case.requirements.deadline
+    if deadline is None:
+        return
+    assessed = options.Assessment(case).options(deadline)
+    before = _choose(case, assessed, deadline).choice
+    for option in assessed:
+        typical, rows = option.finish.p50, option.finish.rows_per_batch
+        if option.strategy == "single" and typical is not None and rows is not None:
+            yield from _with_batches(case, option, before)
+
+
+def _with_batches(case: Case, option: Option, before: str | None) -> Iterator[Flip]:
+    assert option.finish.p50 is not None
+    done = FinishedJob(
+        provider=option.provider,
+        model=option.model,
+        lane=option.lane,
+        rows=option.finish.rows_per_batch or case.profile.rows.value,
+        created=case.now - timedelta(seconds=option.finish.p50),
+        ended=case.now,
+        state="ended",
+    )
+    for count in OWN_BATCHES:
+        choice = _choice(replace(case, history=case.history + (done,) * count))
+        if choice != before:
+            yield Flip(input="history", at=count, choice=choice, rising=True)
+            return
+
+
+# --- the search -------------------------------------------------------------------------
+
+
+def _choice(case: Case) -> str | None:
+    deadline = case.requirements.deadline
+    return _choose(case, options.Assessment(case).options(deadline), deadline).choice
+
+
+def _choose(case: Case, found: Sequence[Option], deadline: float | None) -> ModelChoice:
+    demand = replace(case.requirements, deadline=deadline)
+    return matrix.choose(case.profile.model, found, demand)
+
+
+def _nearest(
+    name: Input, choice: Callable[[float], str | None], grid: Sequence[float], now: float
+) -> Iterator[Flip]:
+    """The nearest flip below the present value and the nearest above it."""
+    below = [value for value in grid if value <= now]
+    above = [value for value in grid if value >= now]
+    for low, high in pairwise(reversed(below)):
+        found = next(_between(name, choice, high, low, rising=False), None)
+        if found is not None:
+            yield found
+            break
+    for low, high in pairwise(above):
+        found = next(_between(name, choice, low, high, rising=True), None)
+        if found is not None:
+            yield found
+            break
+
+
+def _between(
+    name: Input, choice: Callable[[float], str | None], low: float, high: float, *, rising: bool
+) -> Iterator[Flip]:
+    """The flip between two values, if their choices differ; `rising`: the present is below."""
+    at_low, at_high = choice(low), choice(high)
+    if at_low == at_high:
+        return
+    near, far = (low, high) if rising else (high, low)
+    before, after = (at_low, at_high) if rising else (at_high, at_low)
+    for _ in range(HALVINGS):
+        middle = (near + far) / 2
+        if choice(middle) == before:
+            near = middle
+        else:
+            far, after = middle, choice(middle)
+    yield Flip(input=name, at=far, choice=after, rising=rising)
+
+
+# --- the map ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What wins at one deadline and one volume."""
+
+    rows: int
+    deadline: float
+    chosen: Option | None
+
+
+def deadline_volume_map(
+    case: Case, deadlines: Sequence[float], volumes: Sequence[int]
+) -> tuple[tuple[Cell, ...], ...]:
+    """Which lane wins where: a line a volume, a cell a deadline (seconds)."""
+    return tuple(_map_line(case, deadlines, rows) for rows in volumes)
+
+
+def _map_line(case: Case, deadlines: Sequence[float], rows: int) -> tuple[Cell, ...]:
+    resized = replace(case, profile=case.profile.for_rows(rows))
+    assessed = options.Assessment(resized)
+    return tuple(
+        Cell(
+            rows=rows,
+            deadline=deadline,
+            chosen=_choose(resized, assessed.options(deadline), deadline).chosen,
+        )
+        for deadline in deadlines
+    )
