@@ -42,6 +42,8 @@ def mean_estimate(
 ) -> MeanEstimate:
     """The mean of non-negative values {value: times seen} with its 95 % interval.
 
+    The mean of all may lie below the smallest value that was seen, so only zero bounds it.
+
     `population` is the size of the finite job the values were drawn from, None for an
     unlimited one; a sample that is the whole job has no error. ValueError without values.
     """
@@ -54,7 +56,7 @@ def mean_estimate(
     left = 1.0 if population is None else math.sqrt(max(0.0, 1 - n / population))
     return MeanEstimate(
         mean=mean,
-        low=max(Fraction(min(histogram)), mean - _fraction(below * left)),
+        low=max(Fraction(0), mean - _fraction(below * left)),
         high=mean + _fraction(above * left),
         cv=spread / float(mean) if mean else 0.0,
         n=n,
@@ -82,7 +84,7 @@ def _deviation(histogram: Mapping[int, int], mean: float, n: int) -> float:
     if n == 1:
         # One value says nothing of the spread: take the value itself as the deviation.
         return mean
-    squares = sum(times * (value - mean) ** 2 for value, times in histogram.items())
+    squares = math.fsum(times * (value - mean) ** 2 for value, times in histogram.items())
     return math.sqrt(squares / (n - 1))
 
 
@@ -91,11 +93,13 @@ def _half_widths(
 ) -> tuple[float, float]:
     """How far the interval reaches below and above the mean."""
     error = spread / math.sqrt(n)
+    reach = student(0.5 + COVERAGE / 2, max(1, n - 1))
+    below, above = reach, reach
     if error and FEWEST_FOR_BOOTSTRAP <= n <= MOST_FOR_BOOTSTRAP:
         low, high = _bootstrap_t(histogram, mean, n, seed)
-        return high * error, -low * error
-    reach = student(0.5 + COVERAGE / 2, max(1, n - 1)) * error
-    return reach, reach
+        below = high if math.isfinite(high) else reach
+        above = -low if math.isfinite(low) else reach
+    return below * error, above * error
 
 
 def _bootstrap_t(
@@ -111,10 +115,12 @@ def _bootstrap_t(
 
 
 def _studentised(sample: Sequence[int], mean: float) -> float:
+    """How many standard errors the sample's mean is off; infinite where it has no spread."""
     n = len(sample)
     centre = sum(sample) / n
     spread = math.sqrt(sum((value - centre) ** 2 for value in sample) / (n - 1))
-    return (centre - mean) / (spread / math.sqrt(n)) if spread else 0.0
+    off = centre - mean
+    return off / (spread / math.sqrt(n)) if spread else math.copysign(math.inf, off)
 
 
 def _fraction(value: float) -> Fraction:
