@@ -521,8 +521,7 @@ def _play(service: _Service, shipment: Shipment, seed: int) -> _Played:
     few draws suffice. Very many batches are played in part and the time scaled up.
     """
     played = min(shipment.batches, _MOST_PLAYED)
-    repeats = max(1, min(DRAWS, _WORK // played) // _STRATA)
-    times = [service.quantile((i + 0.5) / _STRATA) for i in range(_STRATA)] * repeats
+    times = _spaced(service, max(1, min(DRAWS, _WORK // played) // _STRATA))
     random = Random(seed)
     random.shuffle(times)
     rounds = _turns(times, played, random)
@@ -532,6 +531,17 @@ def _play(service: _Service, shipment: Shipment, seed: int) -> _Played:
     last = sorted(scale * max(column) for column in zip(*ends, strict=True))
     single = sorted(scale * end for batch in ends for end in batch[:: max(1, played // 10)])
     return _Played(ends=tuple(last), single=tuple(single))
+
+
+def _spaced(service: _Service, repeats: int) -> list[float]:
+    """Evenly spaced quantiles; below the slowest tenth, `repeats` draws share one.
+
+    The slowest tenth is where expiry and deadlines are decided.
+    """
+    draws, body = repeats * _STRATA, _STRATA * 9 // 10
+    shared = [service.quantile((i + 0.5) / _STRATA) for i in range(body)]
+    own = [service.quantile((i + 0.5) / draws) for i in range(repeats * body, draws)]
+    return shared * repeats + own
 
 
 def _turns(times: list[float], count: int, random: Random) -> list[list[float]]:
