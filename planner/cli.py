@@ -12,15 +12,16 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
 
 from planner import __version__
 from planner.errors import InputError, PlannerError, UnknownFactError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
     from planner.catalog import Catalog
@@ -28,17 +29,35 @@ if TYPE_CHECKING:
     from planner.job import Job
 
 Arguments = dict[str, Any]
-Clock = "Callable[[], datetime]"
+Clock = Callable[[], "datetime"]
+Command = Callable[[Arguments, Clock], int]
 
 YES, NO, INTERRUPTED = 0, 1, 130
 SAMPLE = "sample"
 JOB_SUFFIXES = (".yaml", ".yml")
 
 
-def main(argv: Sequence[str], *, clock: Callable[[], datetime]) -> int:
-    """Run one command; the exit code: 0 done or yes, 1 no, 2 usage, 3 unknown, 4 vendor, 130."""
+class Screen(Protocol):
+    """The TUI, handed in by the entry point: one face does not import the other."""
+
+    def __call__(
+        self,
+        job: Job | None,
+        *,
+        catalog_loader: Callable[[], Catalog],
+        clock: Clock,
+        on: date | None,
+    ) -> int:
+        """Open on a job, or on the welcome; the exit code."""
+
+
+def main(argv: Sequence[str], *, clock: Clock, screen: Screen | None = None) -> int:
+    """Run one command; the exit code: 0 done or yes, 1 no, 2 usage, 3 unknown, 4 vendor, 130.
+
+    `screen` opens the TUI on a job; without one (or a terminal) its answer is printed.
+    """
     try:
-        return _run(list(argv), clock)
+        return _run(list(argv), clock, screen)
     except PlannerError as error:
         print(error.render(), file=sys.stderr)
         return error.exit_code
@@ -51,21 +70,24 @@ def main(argv: Sequence[str], *, clock: Callable[[], datetime]) -> int:
         return YES
 
 
-def _run(argv: list[str], clock: Callable[[], datetime]) -> int:
+def _run(argv: list[str], clock: Clock, screen: Screen | None) -> int:
     parser = _parser()
     commands = {"estimate", "models", "check", "prices"}
     if not argv or (argv[0] not in commands and argv[0] not in ("-h", "--help", "--version")):
         argv = ["tui", *argv]
     arguments = vars(parser.parse_args(argv))
-    command: Callable[[Arguments, Callable[[], datetime]], int] = arguments.pop("run")
+    command: Command = arguments.pop("run")
+    if command is _tui and screen is not None and sys.stdin.isatty() and sys.stdout.isatty():
+        return _open(screen, arguments, clock)
     return command(arguments, clock)
 
 
 # --- commands ---------------------------------------------------------------------------
 
 
-def _estimate(arguments: Arguments, clock: Callable[[], datetime]) -> int:
-    from planner import pipeline, report
+def _estimate(arguments: Arguments, clock: Clock) -> int:
+    from planner import pipeline
+    from planner.report import answers, text
 
     now = clock()
     arguments = with_job_file(arguments)
@@ -77,18 +99,19 @@ def _estimate(arguments: Arguments, clock: Callable[[], datetime]) -> int:
     history = _history(arguments)
     answer = pipeline.estimate(catalog, measured, job, now=now, on=on, history=history)
     if "explain" in arguments:
-        _print(report.explain(answer, arguments["explain"]), arguments)
+        _print(text.explain(answer, arguments["explain"]), arguments)
     else:
-        _print(report.ESTIMATE[arguments.get("format", "table")](answer), arguments)
+        _print(answers.ESTIMATE[arguments.get("format", "table")](answer), arguments)
     return YES if answer.decision.meets else NO
 
 
-def _models(arguments: Arguments, clock: Callable[[], datetime]) -> int:
-    from planner import pipeline, report
+def _models(arguments: Arguments, clock: Clock) -> int:
+    from planner import lookups
+    from planner.report import facts
 
     catalog = _catalog(arguments)
     terms = tuple(arguments.get("terms", ()))
-    found = pipeline.support_matrix(
+    found = lookups.support_matrix(
         catalog,
         on=_as_of(arguments, clock()),
         terms=terms,
@@ -103,26 +126,28 @@ def _models(arguments: Arguments, clock: Callable[[], datetime]) -> int:
             f"no model fits {wanted!r}",
             hint=near or "terms are parts of a name, or LANE:yes, LANE:no, LANE:unknown",
         )
-    _print(report.MODELS[arguments.get("format", "table")](found), arguments)
+    _print(facts.MODELS[arguments.get("format", "table")](found), arguments)
     return YES
 
 
-def _check(arguments: Arguments, clock: Callable[[], datetime]) -> int:
-    from planner import pipeline, report
+def _check(arguments: Arguments, clock: Clock) -> int:
+    from planner import lookups
+    from planner.report import facts
 
     catalog = _catalog(arguments)
     model = catalog.model(arguments["model"])
-    lane = arguments.get("lane") or pipeline.batch_lane(catalog, model)
-    answer = pipeline.lane_answer(catalog, model, lane, on=_as_of(arguments, clock()))
-    _print(report.CHECK[arguments.get("format", "table")](answer), arguments)
+    lane = arguments.get("lane") or lookups.batch_lane(catalog, model)
+    answer = lookups.lane_answer(catalog, model, lane, on=_as_of(arguments, clock()))
+    _print(facts.CHECK[arguments.get("format", "table")](answer), arguments)
     return {"yes": YES, "no": NO}.get(answer.support.state, UnknownFactError.exit_code)
 
 
-def _prices_show(arguments: Arguments, clock: Callable[[], datetime]) -> int:
-    from planner import pipeline, report
+def _prices_show(arguments: Arguments, clock: Clock) -> int:
+    from planner import lookups
+    from planner.report import facts
 
     catalog = _catalog(arguments)
-    answer = pipeline.price_answer(
+    answer = lookups.price_answer(
         catalog,
         catalog.model(arguments["model"]),
         arguments.get("lane"),
@@ -131,27 +156,26 @@ def _prices_show(arguments: Arguments, clock: Callable[[], datetime]) -> int:
         region=arguments.get("region"),
     )
     if arguments.get("explain_rates"):
-        _print(report.price_steps(answer), arguments)
+        _print(facts.steps(answer), arguments)
     else:
-        _print(report.PRICES[arguments.get("format", "table")](answer), arguments)
+        _print(facts.PRICES[arguments.get("format", "table")](answer), arguments)
     return YES
 
 
-def _tui(arguments: Arguments, clock: Callable[[], datetime]) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        if "workload" not in arguments and "rows" not in arguments:
-            _parser().print_help()
-            return YES
+def _tui(arguments: Arguments, clock: Clock) -> int:
+    """Where there is no terminal: the same answer as text, or what can be asked."""
+    if "workload" in arguments or "rows" in arguments:
         return _estimate(arguments, clock)
-    from planner import tui
+    _parser().print_help()
+    return YES
 
+
+def _open(screen: Screen, arguments: Arguments, clock: Clock) -> int:
     now = clock()
     arguments = with_job_file(arguments)
-    job = None
-    if "workload" in arguments or "rows" in arguments:
-        job = job_of(arguments, now)
-    return tui.run(
-        job,
+    stated = "workload" in arguments or "rows" in arguments
+    return screen(
+        job_of(arguments, now) if stated else None,
         catalog_loader=lambda: _catalog(arguments),
         clock=clock,
         on=_as_of(arguments, now) if "as_of" in arguments else None,
@@ -209,7 +233,7 @@ class _Bar:
         self.live = sys.stderr.isatty()
         self.shown = False
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -376,7 +400,7 @@ class _Read(argparse.Action):
 
     def __call__(
         self,
-        parser: argparse.ArgumentParser,
+        _parser: argparse.ArgumentParser,
         namespace: argparse.Namespace,
         values: Any,
         option_string: str | None = None,
@@ -393,7 +417,7 @@ class _Read(argparse.Action):
 def _parser() -> _Parser:
     parser = _Parser(
         prog="planner",
-        description="What will this LLM job cost, when will it be done, batch or realtime, and why.",
+        description="What an LLM job will cost, when it is done, batch or realtime, and why.",
         epilog="planner [WORKLOAD] opens the screen. Each command has its own --help.",
     )
     parser.add_argument("--version", action="version", version=f"planner {__version__}")

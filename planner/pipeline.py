@@ -13,12 +13,9 @@ from datetime import timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, cast
 
-from planner.catalog import prices
-from planner.catalog import support as supports
 from planner.catalog.freshness import Freshness, freshness
 from planner.decision import flips, matrix, options, timing
-from planner.errors import InputError, UnknownFactError, did_you_mean
-from planner.money import ratio
+from planner.errors import InputError, did_you_mean
 from planner.workload import profile as profiles
 from planner.workload import prompt as prompts
 from planner.workload import readers, tokens
@@ -26,18 +23,14 @@ from planner.workload import readers, tokens
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import date, datetime
-    from decimal import Decimal
     from pathlib import Path
 
     from planner.catalog import Catalog, Model, Source
-    from planner.catalog.prices import RateCard
-    from planner.catalog.support import Support
     from planner.decision.flips import Cell, Flip
     from planner.decision.matrix import Decision
     from planner.decision.options import Option
     from planner.decision.turnaround import FinishedJob
     from planner.job import Job
-    from planner.money import Rate
     from planner.workload.profile import Counted, OutputProfile, Progress, TokenProfile
 
 UNKNOWN_COUNTER = "unknown"
@@ -368,8 +361,7 @@ def _evidence(cases: tuple[options.Case, ...], on: date) -> Freshness:
 def _assumptions(measured: Measured, job: Job) -> Iterator[str]:
     """Everything that was not said and had to be taken, once each."""
     yield from measured.said
-    for sentence in dict.fromkeys(each for one in measured.profiles for each in one.said):
-        yield sentence
+    yield from dict.fromkeys(each for one in measured.profiles for each in one.said)
     yield from dict.fromkeys(one.output.said for one in measured.profiles)
     for ceiling in dict.fromkeys(one.output.ceiling for one in measured.profiles):
         given = "as given" if job.output.limit else "taken from the expected length"
@@ -383,8 +375,8 @@ def _assumptions(measured: Measured, job: Job) -> Iterator[str]:
             else f"{min(means):.1f}-{max(means):.1f}"
         )
         yield (
-            f"a realtime answer takes {took} s on average ({timing.ASSUMED_FIRST_TOKEN:g} s + output"
-            f" / {timing.ASSUMED_TOKENS_PER_SECOND:g} a second, assumed, grade D): --latency"
+            f"a realtime answer takes {took} s on average ({timing.ASSUMED_FIRST_TOKEN:g} s + "
+            f"output / {timing.ASSUMED_TOKENS_PER_SECOND:g} a second, assumed, grade D): --latency"
         )
     yield f"{demand.failure_rate:.0%} of realtime attempts fail, {demand.retries} retries"
     for provider in dict.fromkeys(model.provider for model in measured.models):
@@ -429,127 +421,3 @@ def _retirement(case: options.Case, decision: Decision) -> Iterator[str]:
     last = max(longest, case.requirements.deadline or 0.0)
     if model.retires <= (case.now + timedelta(seconds=last)).date():
         yield f"{model.id} retires on {model.retires}, which may be before the job is done"
-
-
-# --- what the catalog says --------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneAnswer:
-    """May this model run in this lane, at what price, says who."""
-
-    on: date
-    model: Model
-    support: Support
-    card: RateCard | None
-    no_price: str | None
-    discount: Mapping[str, Decimal] | None
-    """Meter -> rate over the base lane's rate; None for the base lane and without a price."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceAnswer:
-    """The exact rates of one request of that shape."""
-
-    card: RateCard
-    prompt_tokens: int
-    rates: Mapping[str, Rate]
-
-
-def lane_answer(
-    catalog: Catalog, model: Model, lane: str, *, on: date, region: str | None = None
-) -> LaneAnswer:
-    """One model in one lane; UnknownFactError for a lane that its vendor does not have."""
-    found = supports.lane(catalog, model, lane, on=on)
-    try:
-        card = prices.card(catalog, model, lane, on=on, region=region)
-    except UnknownFactError as error:
-        return LaneAnswer(
-            on=on,
-            model=model,
-            support=found,
-            card=None,
-            no_price=error.problems[0].message,
-            discount=None,
-        )
-    return LaneAnswer(
-        on=on,
-        model=model,
-        support=found,
-        card=card,
-        no_price=None,
-        discount=_discount(catalog, card),
-    )
-
-
-def _discount(catalog: Catalog, card: RateCard) -> Mapping[str, Decimal] | None:
-    base = catalog.model(f"{card.provider}/{card.model}").lanes[0]
-    if card.lane == base:
-        return None
-    listed = prices.card(catalog, f"{card.provider}/{card.model}", base, on=card.on).rates
-    return {
-        meter: ratio(rate, listed[meter]) for meter, rate in card.rates.items() if listed.get(meter)
-    }
-
-
-def batch_lane(catalog: Catalog, model: Model) -> str:
-    """The lane that takes rows by the batch; UnknownFactError where its vendor has none."""
-    provider = catalog.provider(model.provider)
-    for lane in provider.lanes.values():
-        if lane.per_batch is not None:
-            return lane.id
-    raise UnknownFactError.of(
-        "no-batch-lane",
-        f"{provider.name} has no batch lane in the catalog",
-        hint=f"say --lane; its lanes: {', '.join(provider.lanes)}",
-    )
-
-
-def price_answer(
-    catalog: Catalog,
-    model: Model,
-    lane: str | None,
-    *,
-    on: date,
-    prompt_tokens: int = 0,
-    region: str | None = None,
-) -> PriceAnswer:
-    """The rates of one request; UnknownFactError where any part of the answer is not known."""
-    card = prices.card(catalog, model, lane or model.lanes[0], on=on, region=region)
-    return PriceAnswer(card=card, prompt_tokens=prompt_tokens, rates=card.over(prompt_tokens))
-
-
-def support_matrix(
-    catalog: Catalog,
-    *,
-    on: date,
-    terms: tuple[str, ...] = (),
-    lane: str | None = None,
-    provider: str | None = None,
-) -> tuple[tuple[LaneAnswer, ...], ...]:
-    """Every model that fits the terms, with an answer for each of its vendor's lanes.
-
-    A term is part of a name, or LANE:STATE (`batch:yes`, `flex:unknown`). With `lane` only
-    that lane is answered, for models whose vendor has it.
-    """
-    if provider is not None:
-        catalog.provider(provider)
-    found = []
-    for model in catalog.models():
-        if provider is not None and model.provider != provider:
-            continue
-        answers = tuple(
-            lane_answer(catalog, model, each, on=on)
-            for each in model.lanes
-            if lane is None or each == lane
-        )
-        if answers and all(_fits(term, model, answers) for term in terms):
-            found.append(answers)
-    return tuple(found)
-
-
-def _fits(term: str, model: Model, answers: tuple[LaneAnswer, ...]) -> bool:
-    lane, colon, state = term.lower().partition(":")
-    if colon:
-        return any(each.support.lane.id == lane and each.support.state == state for each in answers)
-    return lane in f"{model.provider}/{model.id} {model.name} {' '.join(model.aliases)}".lower()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from planner.catalog.prices import RateCard
-    from planner.workload.profile import OutputProfile, Sizes, TokenProfile
+    from planner.workload.profile import Sizes, TokenProfile
 
 P95 = Fraction(95, 100)
 P95_OF_HALF_WIDTH = Fraction(1645, 1960)
@@ -210,11 +210,11 @@ def either(probability: float, then: Cost, otherwise: Cost) -> Cost:
     Here a probability meets money: it weighs whole quantities (tokens), which are rounded;
     every amount is exact again, and the expected cost is the sum of its components.
     """
-    parts = []
-    for each in then.components:
-        parts.append(each.part(_share(each.quantity, probability)))
-    for each in otherwise.components:
-        parts.append(each.part(each.quantity - _share(each.quantity, probability)))
+    parts = [each.part(_share(each.quantity, probability)) for each in then.components]
+    parts += [
+        each.part(each.quantity - _share(each.quantity, probability))
+        for each in otherwise.components
+    ]
     expected = total(each.amount for each in parts)
     return Cost(
         expected=expected,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from planner.catalog import prices, support
 from planner.decision import realtime, timing
 from planner.decision.cost import Cost, both, either, job_cost
-from planner.decision.timing import Finish, Probability
+from planner.decision.timing import NO_FINISH, Finish, Probability
 from planner.errors import UnknownFactError
 from planner.money import dollars
 
@@ -84,7 +84,7 @@ class Option:
     strategy: Strategy = "single"
     cache: bool = False
     cost: Cost | None = None
-    finish: Finish = Finish()
+    finish: Finish = NO_FINISH
     rescue: Rescue | None = None
     p_deadline: Probability | None = None
     grade: str = "D"
@@ -406,7 +406,7 @@ class _Single:
 
     def _horizon(self, deadline: float | None) -> float:
         """Seconds within which the job runs, as far as can be said."""
-        finish = self.schedule.finish if self.schedule else Finish()
+        finish = self.schedule.finish if self.schedule else NO_FINISH
         known = (deadline, finish.p95, finish.bound, self.offer.lane.window)
         return max((each for each in known if each is not None), default=0.0)
 

@@ -68,6 +68,10 @@ class Finish:
     rate: float | None = None
 
 
+NO_FINISH = Finish()
+"""Nothing is known of when it is done."""
+
+
 class Schedule(Protocol):
     """A finish, and how likely an earlier or later one is."""
 

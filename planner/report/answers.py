@@ -1,31 +1,16 @@
-"""The table of renderers: format -> how an answer is written in it."""
+"""The table of renderers of an estimate: format -> how it is written in it."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from typing import TYPE_CHECKING, Any
 
 from planner.report import data, text
-from planner.report.layout import Column, markdown
+from planner.report.layout import Column, as_csv, as_json, markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from planner.pipeline import Estimate, LaneAnswer, PriceAnswer
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
-def _csv(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([column.title for column in columns])
-    writer.writerows(rows)
-    return out.getvalue()
+    from planner.pipeline import Estimate
 
 
 OPTION_FIELDS = (
@@ -36,7 +21,7 @@ OPTION_FIELDS = (
 
 def _estimate_csv(answer: Estimate) -> str:
     columns = [Column(title=name) for name in OPTION_FIELDS]
-    return _csv(columns, (_flat(option) for option in data.estimate(answer)["options"]))
+    return as_csv(columns, (_flat(option) for option in data.estimate(answer)["options"]))
 
 
 def _flat(option: dict[str, Any]) -> list[str]:
@@ -62,36 +47,9 @@ def _estimate_markdown(answer: Estimate) -> str:
     return "\n".join([*lines, "", f"Prices as of {answer.on}. {text.LEFT_OUT}"]) + "\n"
 
 
-def _models_csv(answers: Sequence[Sequence[LaneAnswer]]) -> str:
-    return _csv(text.MODEL_COLUMNS, (text.model_cells(each) for each in answers))
-
-
-def _models_markdown(answers: Sequence[Sequence[LaneAnswer]]) -> str:
-    cells = (text.model_cells(each) for each in answers)
-    return "\n".join(markdown(text.MODEL_COLUMNS, cells)) + "\n"
-
-
-def _models_json(answers: Sequence[Sequence[LaneAnswer]]) -> str:
-    return _json([data.support(answer) for lanes in answers for answer in lanes])
-
-
 ESTIMATE: Mapping[str, Callable[[Estimate], str]] = {
     "table": text.estimate,
-    "json": lambda answer: _json(data.estimate(answer)),
+    "json": lambda answer: as_json(data.estimate(answer)),
     "csv": _estimate_csv,
     "md": _estimate_markdown,
-}
-CHECK: Mapping[str, Callable[[LaneAnswer], str]] = {
-    "table": text.support,
-    "json": lambda answer: _json(data.support(answer)),
-}
-PRICES: Mapping[str, Callable[[PriceAnswer], str]] = {
-    "table": text.price,
-    "json": lambda answer: _json(data.price(answer)),
-}
-MODELS: Mapping[str, Callable[[Sequence[Sequence[LaneAnswer]]], str]] = {
-    "table": text.models,
-    "json": _models_json,
-    "csv": _models_csv,
-    "md": _models_markdown,
 }

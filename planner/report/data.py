@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from planner.catalog import Source
-    from planner.catalog.prices import RateCard
     from planner.decision.cost import Cost, CostComponent
     from planner.decision.matrix import Decision
     from planner.decision.options import Option
     from planner.decision.timing import Finish, Probability
-    from planner.pipeline import Estimate, LaneAnswer, PriceAnswer
+    from planner.pipeline import Estimate
     from planner.workload.profile import Range, TokenProfile
 
 Json = dict[str, Any]
@@ -172,90 +171,8 @@ def _decision(decision: Decision) -> Json:
     }
 
 
-# --- what the catalog says --------------------------------------------------------------
-
-
-def support(answer: LaneAnswer) -> Json:
-    """`planner.support/1`."""
-    found, lane = answer.support, answer.support.lane
-    return {
-        "schema": "planner.support/1",
-        "provider": answer.model.provider,
-        "model": answer.model.id,
-        "lane": lane.id,
-        "as_of": answer.on.isoformat(),
-        "support": found.state,
-        "why": found.why,
-        "evidence": _source(found.source),
-        "inferred": found.inferred,
-        "ends": None if found.ends is None else found.ends.isoformat(),
-        "window": lane.window,
-        "at_window": lane.at_window,
-        "usual": lane.usual,
-        "per_batch": dict(lane.per_batch) if lane.per_batch else None,
-        "results_kept": lane.results_kept,
-        "billed": dict(lane.billed) or None,
-        "discount": _decimals(answer.discount),
-        "rates": None if answer.card is None else _decimals(answer.card.rates),
-        "refuses": list(lane.refuses),
-        "needs": lane.needs,
-        "max_output": lane.max_output or answer.model.max_output,
-        "note": found.note,
-    }
-
-
-def price(answer: PriceAnswer) -> Json:
-    """`planner.price/1`: US dollars per million, the exact rates of one request."""
-    card = answer.card
-    return {
-        "schema": "planner.price/1",
-        "provider": card.provider,
-        "model": card.model,
-        "lane": card.lane,
-        "region": card.region,
-        "prompt_tokens": answer.prompt_tokens,
-        "as_of": card.on.isoformat(),
-        "rates": _decimals(answer.rates),
-        "tiers": [
-            {"over": tier.edge, "inclusive": tier.inclusive, "rates": _decimals(tier.rates)}
-            for tier in card.tiers
-        ],
-        "unpublished": list(card.unpublished),
-        "sources": [_source(source) for source in card.sources],
-        "inferred": list(card.inferred),
-        "next_change": _change(card),
-    }
-
-
-def _change(card: RateCard) -> Json | None:
-    change = card.next_change
-    if change is None:
-        return None
-    return {
-        "date": change.date.isoformat(),
-        "what": change.what,
-        "state": change.state,
-        "rates": _decimals(change.rates),
-    }
-
-
-def _source(source: Source | None) -> Json | None:
-    if source is None:
-        return None
-    return {
-        "url": source.url,
-        "read": source.read_as,
-        "via": source.via,
-        "quote": source.quote,
-    }
-
-
 def _day(source: Source | None) -> str | None:
     return None if source is None else source.read.isoformat()
-
-
-def _decimals(figures: Any) -> Json | None:
-    return None if figures is None else {key: plain(value) for key, value in figures.items()}
 
 
 def _decimal(value: Decimal | None) -> str | None:

@@ -6,15 +6,19 @@ amount of money is a wrong one.
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import textwrap
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 WIDTH = 100
+UNKNOWN = "-"
 GAP = "  "
 GLUE = "\u00a0"
 """Stands for a space that must not end a line: a share keeps its sign."""
@@ -88,3 +92,17 @@ def markdown(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> list[s
 
 def _escaped(cell: str) -> str:
     return printable(cell).replace("|", "\\|")
+
+
+def as_csv(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> str:
+    """The same table for a spreadsheet."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([column.title for column in columns])
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def as_json(value: Any) -> str:
+    """A value of plain data as indented JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

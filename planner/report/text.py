@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING
 
 from planner.decision.options import Verdict
 from planner.money import dollars, plain
-from planner.report.layout import Column, table, wrapped
+from planner.report.layout import UNKNOWN, Column, table, wrapped
 from planner.words import clock, compact, duration, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from planner.catalog import Source
-    from planner.catalog.prices import RateCard
     from planner.decision.cost import Cost, CostComponent
     from planner.decision.matrix import ModelChoice
     from planner.decision.options import Option
-    from planner.pipeline import Estimate, LaneAnswer, PriceAnswer
+    from planner.pipeline import Estimate
     from planner.workload.profile import Range, TokenProfile
 
 MARKS = {
@@ -34,7 +32,6 @@ MARKS = {
 }
 CAN_RUN = "+ can run"
 CHOSEN = ">"
-UNKNOWN = "-"
 
 LEFT_OUT = "Left out: tax, currency, contract discounts, tools and storage the vendor bills apart."
 
@@ -63,7 +60,8 @@ def _heading(answer: Estimate) -> Iterator[str]:
         yield f"{facts.path.name}: {rows:,} rows{part}, {facts.format}, {facts.digest[:19]}"
     if demand.deadline is not None and answer.job.deadline_at is not None:
         at = clock(answer.job.deadline_at, answer.now)
-        yield f"Deadline: {at}, in {duration(demand.deadline)}; wanted: {percent(demand.confidence)}"
+        wanted = percent(demand.confidence)
+        yield f"Deadline: {at}, in {duration(demand.deadline)}; wanted: {wanted}"
     if demand.respond_within is not None:
         yield f"Somebody waits: each answer within {demand.respond_within:g} s"
 
@@ -269,161 +267,6 @@ EVIDENCE = {
 """What a grade rests on."""
 
 
-# --- what the catalog says --------------------------------------------------------------
-
-
-def support(answer: LaneAnswer) -> str:
-    """One answer with its evidence."""
-    found, lane = answer.support, answer.support.lane
-    lines = [f"{found.state.upper()}: {answer.model.id}, {lane.id} ({lane.title}), {answer.on}"]
-    lines.append(wrapped(found.why, first="  "))
-    lines += _facts(answer)
-    if found.source is not None:
-        lines += list(evidence(found.source))
-    if found.state == "unknown":
-        lines.append(
-            wrapped(
-                "Nothing says yes or no. Ask the vendor's model list before you build on it; record"
-                " the answer in an overlay (--pricing).",
-                first="  ",
-            )
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _facts(answer: LaneAnswer) -> Iterator[str]:
-    lane, card = answer.support.lane, answer.card
-    if answer.support.state == "no":
-        return
-    if card is not None:
-        rates = ", ".join(f"{meter} ${plain(rate)}" for meter, rate in card.rates.items())
-        yield wrapped(f"{rates} per million tokens", first="  price: ")
-        for tier in card.tiers:
-            over = ", ".join(f"{meter} ${plain(rate)}" for meter, rate in tier.rates.items())
-            sign = ">=" if tier.inclusive else ">"
-            yield wrapped(over, first=f"  prompts {sign} {tier.edge:,}: ")
-    elif answer.no_price is not None:
-        yield wrapped(answer.no_price, first="  price: not known: ")
-    if answer.discount:
-        cuts = ", ".join(f"{meter} x{plain(cut)}" for meter, cut in answer.discount.items())
-        yield wrapped(cuts, first="  of the ordinary price: ")
-    if lane.window is not None:
-        ends = (lane.at_window or "what happens at its end is not stated").replace("_", " ")
-        usual = f"; usual: {lane.usual}" if lane.usual else ""
-        yield wrapped(f"{duration(lane.window)}, {ends}{usual}", first="  window: ")
-    if lane.per_batch:
-        limits = ", ".join(f"{amount:,} {what}" for what, amount in lane.per_batch.items())
-        yield wrapped(limits, first="  per batch: ")
-    if lane.results_kept is not None:
-        yield f"  results kept: {duration(lane.results_kept)}"
-    if lane.billed:
-        told = ", ".join(f"{what} {said}" for what, said in lane.billed.items())
-        yield wrapped(told, first="  billed: ")
-    if lane.refuses:
-        yield wrapped(", ".join(lane.refuses), first="  refuses: ")
-    for text, name in (
-        (lane.needs, "needs"),
-        (lane.note, "note"),
-        (answer.support.inferred, "inferred"),
-    ):
-        if text:
-            yield wrapped(text, first=f"  {name}: ")
-
-
-def evidence(source: Source) -> Iterator[str]:
-    """Where it was read, when and how; and the vendor's words where they are kept."""
-    if source.quote:
-        yield wrapped(f'"{source.quote}"', first="  says: ")
-    yield f"  read: {source.read_as}, {VIA[source.via]}"
-    yield f"  source: {source.url}"
-
-
-VIA = {
-    "vendor": "the vendor's own page or package",
-    "mirror": "a copy of the vendor's page",
-    "dataset": "somebody's compilation, not the vendor",
-}
-
-
-def price(answer: PriceAnswer) -> str:
-    """The exact rates of one request, with their sources and the next known change."""
-    card = answer.card
-    where = f", {card.region}" if card.region else ""
-    size = f", a prompt of {answer.prompt_tokens:,} tokens" if answer.prompt_tokens else ""
-    lines = [f"{card.model}, {card.lane}{where}, {card.on}{size}: US dollars per million tokens"]
-    rows = [(f"  {meter}", plain(rate)) for meter, rate in answer.rates.items()]
-    lines += table((Column(title=""), Column(title="", right=True)), rows)[1:]
-    lines += [f"  {meter}: no rate is published" for meter in card.unpublished]
-    for tier in card.tiers:
-        over = ", ".join(f"{meter} {plain(rate)}" for meter, rate in tier.rates.items())
-        sign = "from" if tier.inclusive else "over"
-        lines.append(wrapped(over, first=f"  prompts {sign} {tier.edge:,} tokens: "))
-    lines += [wrapped(text, first="  inferred: ") for text in card.inferred]
-    change = card.next_change
-    if change is not None:
-        then = ", ".join(f"{meter} {plain(rate)}" for meter, rate in (change.rates or {}).items())
-        lines.append(
-            wrapped(
-                f"{change.what} on {change.date}: {then or 'no price from then on'}",
-                first="  next: ",
-            )
-        )
-    for source in card.sources:
-        lines.append(f"  read {source.read_as}, {VIA[source.via]}: {source.url}")
-    return "\n".join(lines) + "\n"
-
-
-def steps(answer: PriceAnswer) -> str:
-    """How each rate came about."""
-    return price(answer) + "\n".join(f"  {step}" for step in answer.card.steps) + "\n"
-
-
-MODEL_COLUMNS = (
-    Column(title="model"),
-    Column(title="provider"),
-    Column(title="input", right=True),
-    Column(title="output", right=True),
-    Column(title="context", right=True),
-    Column(title="lanes"),
-    Column(title="read"),
-)
-
-
-def models(answers: Sequence[Sequence[LaneAnswer]]) -> str:
-    """The support matrix: a line a model, each lane with + (yes), - (no) or ? (unknown)."""
-    if not answers:
-        return ""
-    lines = table(MODEL_COLUMNS, (model_cells(each) for each in answers))
-    count = (
-        f"{len(answers)} models; + supported, - not, ? unknown; prices in US dollars per million"
-    )
-    return "\n".join([*lines, "", count]) + "\n"
-
-
-STATE_MARKS = {"yes": "+", "no": "-", "unknown": "?"}
-
-
-def model_cells(answers: Sequence[LaneAnswer]) -> tuple[str, ...]:
-    """One model as the cells of `MODEL_COLUMNS`; the price is that of the first lane shown."""
-    first = answers[0]
-    card = first.card
-    lanes = " ".join(f"{STATE_MARKS[each.support.state]}{each.support.lane.id}" for each in answers)
-    return (
-        first.model.id,
-        first.model.provider,
-        _rate_of(card, "input"),
-        _rate_of(card, "output"),
-        compact(first.model.context) if first.model.context else UNKNOWN,
-        lanes,
-        max((each.support.source.read_as for each in answers if each.support.source), default=""),
-    )
-
-
-def _rate_of(card: RateCard | None, meter: str) -> str:
-    rate = card.rates.get(meter) if card else None
-    return UNKNOWN if rate is None else plain(rate)
-
-
 def explain(answer: Estimate, wanted: str) -> str:
     """The arithmetic of one option, with where each input comes from."""
     option = answer.option(wanted)
@@ -457,7 +300,10 @@ def _explained_cost(option: Option) -> Iterator[str]:
 
 def _explained_time(option: Option) -> Iterator[str]:
     finish = option.finish
-    yield f"  time: typical {span(finish.p50)}, 95 % by {span(finish.p95)}, window {span(finish.bound)}"
+    yield (
+        f"  time: typical {span(finish.p50)}, 95 % by {span(finish.p95)}, "
+        f"window {span(finish.bound)}"
+    )
     if finish.batches is not None:
         yield (
             f"    {finish.batches} batches of {finish.rows_per_batch:,} rows at the most, "
@@ -467,4 +313,5 @@ def _explained_time(option: Option) -> Iterator[str]:
         limit = finish.binding or "nothing but the answer's own time"
         yield f"    {finish.rate:.3g} rows a second at the most, held by {limit}"
     if finish.last_admission is not None:
-        yield f"    last row sent after {duration(finish.last_admission)}; P95 quoted with 10 % on top"
+        sent = duration(finish.last_admission)
+        yield f"    last row sent after {sent}; P95 quoted with 10 % on top"

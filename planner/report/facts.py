@@ -1,0 +1,288 @@
+"""What the catalog says, as text and as data: support, prices, the matrix of both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from planner.money import plain
+from planner.report.layout import UNKNOWN, Column, as_csv, as_json, markdown, table, wrapped
+from planner.words import compact, duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from planner.catalog import Source
+    from planner.catalog.prices import RateCard
+    from planner.lookups import LaneAnswer, PriceAnswer
+    from planner.money import Rate
+
+Json = dict[str, Any]
+
+
+def support(answer: LaneAnswer) -> str:
+    """One answer with its evidence."""
+    found, lane = answer.support, answer.support.lane
+    lines = [f"{found.state.upper()}: {answer.model.id}, {lane.id} ({lane.title}), {answer.on}"]
+    lines.append(wrapped(found.why, first="  "))
+    lines += _facts(answer)
+    if found.source is not None:
+        lines += list(evidence(found.source))
+    if found.state == "unknown":
+        lines.append(
+            wrapped(
+                "Nothing says yes or no. Ask the vendor's model list before you build on it; record"
+                " the answer in an overlay (--pricing).",
+                first="  ",
+            )
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _facts(answer: LaneAnswer) -> Iterator[str]:
+    """What holds where the lane is, or may be, supported."""
+    if answer.support.state == "no":
+        return
+    yield from _rates(answer)
+    lane = answer.support.lane
+    if lane.window is not None:
+        ends = (lane.at_window or "what happens at its end is not stated").replace("_", " ")
+        usual = f"; usual: {lane.usual}" if lane.usual else ""
+        yield wrapped(f"{duration(lane.window)}, {ends}{usual}", first="  window: ")
+    limits = ", ".join(f"{most:,} {what}" for what, most in (lane.per_batch or {}).items())
+    kept = None if lane.results_kept is None else duration(lane.results_kept)
+    told = (
+        ("per batch", limits),
+        ("results kept", kept),
+        ("billed", ", ".join(f"{what} {said}" for what, said in lane.billed.items())),
+        ("refuses", ", ".join(lane.refuses)),
+        ("needs", lane.needs),
+        ("note", lane.note),
+        ("inferred", answer.support.inferred),
+    )
+    yield from (wrapped(text, first=f"  {name}: ") for name, text in told if text)
+
+
+def _rates(answer: LaneAnswer) -> Iterator[str]:
+    card = answer.card
+    if card is None:
+        yield wrapped(f"not known: {answer.no_price}", first="  price: ")
+        return
+    yield wrapped(f"{_listed(card.rates)} per million tokens", first="  price: ")
+    for tier in card.tiers:
+        sign = ">=" if tier.inclusive else ">"
+        yield wrapped(_listed(tier.rates), first=f"  prompts {sign} {tier.edge:,}: ")
+    if answer.discount:
+        cuts = ", ".join(f"{meter} x{plain(cut)}" for meter, cut in answer.discount.items())
+        yield wrapped(cuts, first="  of the ordinary price: ")
+
+
+def _listed(rates: Mapping[str, Rate]) -> str:
+    return ", ".join(f"{meter} ${plain(rate)}" for meter, rate in rates.items())
+
+
+def evidence(source: Source) -> Iterator[str]:
+    """Where it was read, when and how; and the vendor's words where they are kept."""
+    if source.quote:
+        yield wrapped(f'"{source.quote}"', first="  says: ")
+    yield f"  read: {source.read_as}, {VIA[source.via]}"
+    yield f"  source: {source.url}"
+
+
+VIA = {
+    "vendor": "the vendor's own page or package",
+    "mirror": "a copy of the vendor's page",
+    "dataset": "somebody's compilation, not the vendor",
+}
+
+
+def price(answer: PriceAnswer) -> str:
+    """The exact rates of one request, with their sources and the next known change."""
+    card = answer.card
+    where = f", {card.region}" if card.region else ""
+    size = f", a prompt of {answer.prompt_tokens:,} tokens" if answer.prompt_tokens else ""
+    lines = [f"{card.model}, {card.lane}{where}, {card.on}{size}: US dollars per million tokens"]
+    rows = [(f"  {meter}", plain(rate)) for meter, rate in answer.rates.items()]
+    lines += table((Column(title=""), Column(title="", right=True)), rows)[1:]
+    lines += [f"  {meter}: no rate is published" for meter in card.unpublished]
+    for tier in card.tiers:
+        over = ", ".join(f"{meter} {plain(rate)}" for meter, rate in tier.rates.items())
+        sign = "from" if tier.inclusive else "over"
+        lines.append(wrapped(over, first=f"  prompts {sign} {tier.edge:,} tokens: "))
+    lines += [wrapped(text, first="  inferred: ") for text in card.inferred]
+    change = card.next_change
+    if change is not None:
+        then = ", ".join(f"{meter} {plain(rate)}" for meter, rate in (change.rates or {}).items())
+        lines.append(
+            wrapped(
+                f"{change.what} on {change.date}: {then or 'no price from then on'}",
+                first="  next: ",
+            )
+        )
+    for source in card.sources:
+        lines.append(f"  read {source.read_as}, {VIA[source.via]}: {source.url}")
+    return "\n".join(lines) + "\n"
+
+
+def steps(answer: PriceAnswer) -> str:
+    """How each rate came about."""
+    return price(answer) + "\n".join(f"  {step}" for step in answer.card.steps) + "\n"
+
+
+MODEL_COLUMNS = (
+    Column(title="model"),
+    Column(title="provider"),
+    Column(title="input", right=True),
+    Column(title="output", right=True),
+    Column(title="context", right=True),
+    Column(title="lanes"),
+    Column(title="read"),
+)
+
+
+def models(answers: Sequence[Sequence[LaneAnswer]]) -> str:
+    """The support matrix: a line a model, each lane with + (yes), - (no) or ? (unknown)."""
+    if not answers:
+        return ""
+    lines = table(MODEL_COLUMNS, (model_cells(each) for each in answers))
+    count = (
+        f"{len(answers)} models; + supported, - not, ? unknown; prices in US dollars per million"
+    )
+    return "\n".join([*lines, "", count]) + "\n"
+
+
+STATE_MARKS = {"yes": "+", "no": "-", "unknown": "?"}
+
+
+def model_cells(answers: Sequence[LaneAnswer]) -> tuple[str, ...]:
+    """One model as the cells of `MODEL_COLUMNS`; the price is that of the first lane shown."""
+    first = answers[0]
+    card = first.card
+    lanes = " ".join(f"{STATE_MARKS[each.support.state]}{each.support.lane.id}" for each in answers)
+    return (
+        first.model.id,
+        first.model.provider,
+        _rate_of(card, "input"),
+        _rate_of(card, "output"),
+        compact(first.model.context) if first.model.context else UNKNOWN,
+        lanes,
+        max((each.support.source.read_as for each in answers if each.support.source), default=""),
+    )
+
+
+def _rate_of(card: RateCard | None, meter: str) -> str:
+    rate = card.rates.get(meter) if card else None
+    return UNKNOWN if rate is None else plain(rate)
+
+
+# --- as data ---------------------------------------------------------------------------
+
+
+def support_data(answer: LaneAnswer) -> Json:
+    """`planner.support/1`."""
+    found, lane = answer.support, answer.support.lane
+    return {
+        "schema": "planner.support/1",
+        "provider": answer.model.provider,
+        "model": answer.model.id,
+        "lane": lane.id,
+        "as_of": answer.on.isoformat(),
+        "support": found.state,
+        "why": found.why,
+        "evidence": _source(found.source),
+        "inferred": found.inferred,
+        "ends": None if found.ends is None else found.ends.isoformat(),
+        "window": lane.window,
+        "at_window": lane.at_window,
+        "usual": lane.usual,
+        "per_batch": dict(lane.per_batch) if lane.per_batch else None,
+        "results_kept": lane.results_kept,
+        "billed": dict(lane.billed) or None,
+        "discount": _decimals(answer.discount),
+        "rates": None if answer.card is None else _decimals(answer.card.rates),
+        "refuses": list(lane.refuses),
+        "needs": lane.needs,
+        "max_output": lane.max_output or answer.model.max_output,
+        "note": found.note,
+    }
+
+
+def price_data(answer: PriceAnswer) -> Json:
+    """`planner.price/1`: US dollars per million, the exact rates of one request."""
+    card = answer.card
+    return {
+        "schema": "planner.price/1",
+        "provider": card.provider,
+        "model": card.model,
+        "lane": card.lane,
+        "region": card.region,
+        "prompt_tokens": answer.prompt_tokens,
+        "as_of": card.on.isoformat(),
+        "rates": _decimals(answer.rates),
+        "tiers": [
+            {"over": tier.edge, "inclusive": tier.inclusive, "rates": _decimals(tier.rates)}
+            for tier in card.tiers
+        ],
+        "unpublished": list(card.unpublished),
+        "sources": [_source(source) for source in card.sources],
+        "inferred": list(card.inferred),
+        "next_change": _change(card),
+    }
+
+
+def _change(card: RateCard) -> Json | None:
+    change = card.next_change
+    if change is None:
+        return None
+    return {
+        "date": change.date.isoformat(),
+        "what": change.what,
+        "state": change.state,
+        "rates": _decimals(change.rates),
+    }
+
+
+def _source(source: Source | None) -> Json | None:
+    if source is None:
+        return None
+    return {
+        "url": source.url,
+        "read": source.read_as,
+        "via": source.via,
+        "quote": source.quote,
+    }
+
+
+def _decimals(figures: Any) -> Json | None:
+    return None if figures is None else {key: plain(value) for key, value in figures.items()}
+
+
+# --- the renderers ----------------------------------------------------------------------
+
+
+def _models_csv(answers: Sequence[Sequence[LaneAnswer]]) -> str:
+    return as_csv(MODEL_COLUMNS, (model_cells(each) for each in answers))
+
+
+def _models_markdown(answers: Sequence[Sequence[LaneAnswer]]) -> str:
+    cells = (model_cells(each) for each in answers)
+    return "\n".join(markdown(MODEL_COLUMNS, cells)) + "\n"
+
+
+def _models_json(answers: Sequence[Sequence[LaneAnswer]]) -> str:
+    return as_json([support_data(answer) for lanes in answers for answer in lanes])
+
+
+CHECK: Mapping[str, Callable[[LaneAnswer], str]] = {
+    "table": support,
+    "json": lambda answer: as_json(support_data(answer)),
+}
+PRICES: Mapping[str, Callable[[PriceAnswer], str]] = {
+    "table": price,
+    "json": lambda answer: as_json(price_data(answer)),
+}
+MODELS: Mapping[str, Callable[[Sequence[Sequence[LaneAnswer]]], str]] = {
+    "table": models,
+    "json": _models_json,
+    "csv": _models_csv,
+    "md": _models_markdown,
+}
