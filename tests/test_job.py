@@ -234,8 +234,8 @@ def test_limits() -> None:
             "speed=10",
             (
                 "error[bad-option]: --limit speed=10: no limit of that name\n"
-                "  hint: limits: rpm, rpd, itpm, otpm, tpm, usd_10min, usd_month, queued_requests, queued_input_tokens,"
-                " max_active"
+                "  hint: limits: rpm, rpd, itpm, otpm, tpm, usd_10min, usd_month,"
+                " queued_requests, queued_input_tokens, max_active"
             ),
         ),
         (

@@ -304,8 +304,12 @@ def _wire_bytes(request: Request) -> int:
 
 
 def given_output(tokens: int, cv: float | None, limit: int | None) -> OutputProfile:
-    """The answer length as the person states it; the mean is taken as exact."""
-    mean = Fraction(tokens)
+    """The answer length as the person states it; the mean is taken as exact.
+
+    A limit below it wins: longer answers are cut there, and nothing is paid beyond.
+    """
+    mean = Fraction(min(tokens, limit or tokens))
+    cut = "" if mean == tokens else f", cut at the limit of {limit:,}"
     return OutputProfile(
         mean=mean,
         low=mean,
@@ -313,7 +317,7 @@ def given_output(tokens: int, cv: float | None, limit: int | None) -> OutputProf
         cv=ASSUMED_OUTPUT_CV if cv is None else cv,
         ceiling=limit or _ceiling(tokens),
         basis="given",
-        said=f"answers of {tokens:,} tokens on average, as given",
+        said=f"answers of {tokens:,} tokens on average, as given{cut}",
     )
 
 
