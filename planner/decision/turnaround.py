@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 import math
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from itertools import accumulate
@@ -514,20 +514,20 @@ class _Played:
 _End = _SharedFate | _OneWave | _Played
 
 
-def _play(service: _Service, shipment: Shipment, seed: int) -> _Played:
+def _play(service: _Service, batches: int, concurrent: int, seed: int) -> _Played:
     """The queue from `seed`: each batch takes the next free place.
 
     Latin hypercube: every batch sees the same evenly spaced quantiles in another order, so
     few draws suffice. Very many batches are played in part and the time scaled up.
     """
-    played = min(shipment.batches, _MOST_PLAYED)
+    played = min(batches, _MOST_PLAYED)
     times = _spaced(service, max(1, min(DRAWS, _WORK // played) // _STRATA))
     random = Random(seed)
     random.shuffle(times)
     rounds = _turns(times, played, random)
-    alone = shipment.concurrent == 1
-    ends = _one_at_a_time(rounds) if alone else _side_by_side(rounds, shipment.concurrent)
-    scale = shipment.batches / played
+    alone = concurrent == 1
+    ends = _one_at_a_time(rounds) if alone else _side_by_side(rounds, concurrent)
+    scale = batches / played
     last = sorted(scale * max(column) for column in zip(*ends, strict=True))
     single = sorted(scale * end for batch in ends for end in batch[:: max(1, played // 10)])
     return _Played(ends=tuple(last), single=tuple(single))
@@ -653,7 +653,8 @@ def finish(
     independent = shared = None
     p50 = p95 = bound if degraded else None
     if law.known:
-        independent, shared = _both_fates(law, shipment, ends_at, seed)
+        queue = (shipment.batches, shipment.concurrent, shipment.waves)
+        independent, shared = _both_fates(replace(law, rows=0), *queue, ends_at, seed)
         if not degraded:
             p50, p95 = (_finite(independent[1].quantile(p)) for p in (0.5, 0.95))
     return Finish(
@@ -668,21 +669,22 @@ def finish(
     )
 
 
+# Remembered by what decides the answer alone, so that models with one law share it.
 @lru_cache(maxsize=256)
 def _both_fates(
-    law: Law, shipment: Shipment, ends_at: float | None, seed: int
+    law: Law, batches: int, concurrent: int, waves: int, ends_at: float | None, seed: int
 ) -> tuple[tuple[_End, _End, _End], tuple[_End, _End, _End]]:
     """Independent and shared fates, each at the lower limit, the mean and the upper limit."""
 
     def independent(side: Side) -> _End:
         service = _Service(law=law, side=side, window=ends_at, resubmit=True)
-        if shipment.waves == 1:
-            return _OneWave(service=service, batches=shipment.batches)
-        return _play(service, shipment, seed)
+        if waves == 1:
+            return _OneWave(service=service, batches=batches)
+        return _play(service, batches, concurrent, seed)
 
     def shared(side: Side) -> _End:
         service = _Service(law=law, side=side, window=ends_at, resubmit=False)
-        return _SharedFate(service=service, waves=shipment.waves)
+        return _SharedFate(service=service, waves=waves)
 
     def three(end: Callable[[Side], _End]) -> tuple[_End, _End, _End]:
         return end("low"), end("mean"), end("high")
