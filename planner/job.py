@@ -12,15 +12,13 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from planner.decision.requirements import Latency, Requirements
 from planner.decision.turnaround import FinishedJob
 from planner.errors import Collector, InputError, did_you_mean
 from planner.money import Usd, usd
-
-if TYPE_CHECKING:
-    from datetime import date
+from planner.notation import unreadable, whole
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 LIMIT_NAMES = (
@@ -91,7 +89,7 @@ def seconds(text: str, flag: str) -> float:
     """A duration such as `90s`, `15m`, `6h`, `1.5d`, `4h30m`; InputError otherwise."""
     pairs = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
     if not pairs or "".join(number + unit for number, unit in pairs) != text.replace(" ", ""):
-        raise _wrong(flag, text, "a duration such as 90s, 15m, 6h or 1d12h")
+        raise unreadable(flag, text, "a duration such as 90s, 15m, 6h or 1d12h")
     return sum(float(number) * UNITS[unit] for number, unit in pairs)
 
 
@@ -106,7 +104,7 @@ def deadline(text: str, now: datetime, flag: str = "--deadline") -> datetime:
         return _after(now, _positive(seconds(words, flag), flag, text), flag, text)
     at = _clock(words, now) or _iso(words, now)
     if at is None:
-        raise _wrong(flag, text, "6h, 18:00, 'tomorrow 18:00' or 2026-11-23T18:00+01:00")
+        raise unreadable(flag, text, "6h, 18:00, 'tomorrow 18:00' or 2026-11-23T18:00+01:00")
     if at <= now:
         raise InputError.of(
             "deadline-passed",
@@ -120,7 +118,7 @@ def _after(now: datetime, ahead: float, flag: str, text: str) -> datetime:
     try:
         return now + timedelta(seconds=ahead)
     except OverflowError:
-        raise _wrong(flag, text, "a moment before the year 10000") from None
+        raise unreadable(flag, text, "a moment before the year 10000") from None
 
 
 def _clock(words: str, now: datetime) -> datetime | None:
@@ -156,14 +154,6 @@ def latency(text: str, flag: str = "--latency") -> Latency:
 DEFAULT_LATENCY_CV = 0.8
 
 
-def whole(text: str, flag: str, *, least: int = 1) -> int:
-    """A whole number, `12480`, `12_480` or `12,480`."""
-    digits = text.replace(",", "").replace("_", "")
-    if not digits.isdecimal() or int(digits) < least:
-        raise _wrong(flag, text, f"a whole number of at least {least}")
-    return int(digits)
-
-
 def output_tokens(text: str, flag: str = "--output-tokens") -> tuple[int, float | None]:
     """`N` or `N:CV` tokens a row."""
     first, colon, second = text.partition(":")
@@ -184,7 +174,7 @@ def tier(text: str, flag: str = "--tier") -> tuple[str | None, str]:
     """`NAME` for every provider, or `PROVIDER=NAME`."""
     provider, equals, name = (each.strip() for each in text.rpartition("="))
     if not name or (equals and not provider):
-        raise _wrong(flag, text, "NAME or PROVIDER=NAME")
+        raise unreadable(flag, text, "NAME or PROVIDER=NAME")
     return provider or None, name
 
 
@@ -193,7 +183,7 @@ def failure_rate(text: str, flag: str = "--failure-rate") -> tuple[float, int | 
     first, colon, second = text.partition(":")
     share_ = _number(first, flag, text)
     if not 0 <= share_ < 1:
-        raise _wrong(flag, text, "a share from 0 to below 1, or P:RETRIES")
+        raise unreadable(flag, text, "a share from 0 to below 1, or P:RETRIES")
     return share_, whole(second, flag, least=0) if colon else None
 
 
@@ -202,7 +192,7 @@ def share(text: str, flag: str) -> float:
     percent = text.strip().endswith("%")
     value = _number(text.strip().removesuffix("%"), flag, text) / (100 if percent else 1)
     if not 0 < value < 1:
-        raise _wrong(flag, text, "a share between 0 and 1, such as 0.95")
+        raise unreadable(flag, text, "a share between 0 and 1, such as 0.95")
     return value
 
 
@@ -210,7 +200,7 @@ def money(text: str, flag: str) -> Usd:
     """An amount in US dollars, such as 25 or 0.50."""
     value = usd(text.strip().removeprefix("$").replace(",", ""))
     if value is None or value <= 0:
-        raise _wrong(flag, text, "an amount in US dollars, such as 25 or 0.50")
+        raise unreadable(flag, text, "an amount in US dollars, such as 25 or 0.50")
     return value
 
 
@@ -223,28 +213,16 @@ def sample_file(text: str) -> tuple[Path, str | None]:
     return Path(name), column or None
 
 
-def day(text: str, flag: str = "--as-of") -> date:
-    """A date, YYYY-MM-DD."""
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 -- a day has no zone
-    except ValueError:
-        raise _wrong(flag, text, "a date such as 2026-11-22") from None
-
-
 def _number(text: str, flag: str, whole_text: str) -> float:
     if not re.fullmatch(r"\d+(\.\d+)?|\.\d+", text.strip()):
-        raise _wrong(flag, whole_text, "a number")
+        raise unreadable(flag, whole_text, "a number")
     return float(text)
 
 
 def _positive(value: float, flag: str, text: str) -> float:
     if value <= 0:
-        raise _wrong(flag, text, "more than zero")
+        raise unreadable(flag, text, "more than zero")
     return value
-
-
-def _wrong(flag: str, text: str, wanted: str) -> InputError:
-    return InputError.of("bad-option", f"{flag} {text!r} cannot be read", hint=f"give {wanted}")
 
 
 def natural(text: str, flag: str) -> int:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import job
+from planner import job, notation
 from planner.decision.requirements import Latency, Requirements
 from planner.errors import InputError, Problem
 from planner.job import Job
@@ -200,12 +200,12 @@ def test_what_is_no_number_of_output_tokens(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "value"), [("1", 1), ("12480", 12480), ("12,480", 12480)])
 def test_whole_numbers(text: str, value: int) -> None:
-    assert job.whole(text, "--rows") == value
+    assert notation.whole(text, "--rows") == value
 
 
 @pytest.mark.parametrize("text", ["0", "", "-1", "1.5", "1e6", "²", "twelve"])
 def test_what_is_no_whole_number(text: str) -> None:
-    assert refused(lambda: job.whole(text, "--rows")) == Problem(
+    assert refused(lambda: notation.whole(text, "--rows")) == Problem(
         code="bad-option",
         message=f"--rows {text!r} cannot be read",
         hint="give a whole number of at least 1",
@@ -321,12 +321,12 @@ def test_what_is_no_amount_of_money(text: str) -> None:
 
 
 def test_a_day() -> None:
-    assert job.day("2026-02-28") == date(2026, 2, 28)
+    assert notation.day("2026-02-28") == date(2026, 2, 28)
 
 
 @pytest.mark.parametrize("text", ["2026-02-30", "28.02.2026", "today", ""])
 def test_what_is_no_day(text: str) -> None:
-    assert refused(lambda: job.day(text)).hint == "give a date such as 2026-11-22"
+    assert refused(lambda: notation.day(text)).hint == "give a date such as 2026-11-22"
 
 
 # --- files --------------------------------------------------------------------------------

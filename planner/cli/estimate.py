@@ -1,38 +1,40 @@
-"""The command line: parse, call the pipeline, print.
+"""`planner estimate` and `planner WORKLOAD`: from flags to a job, and its answer printed.
 
-stdout is data, stderr is narration. Heavy libraries are imported by the command that uses
-them, so `--help` and look-ups start fast; argparse for the same reason (the usual
-alternatives cost two to seven times its start). A job file holds the same keys as the
-flags: it is read into the same flags, and what the command line says wins.
+A job file holds the same keys as the flags: it is read into the same flags, and what the
+command line says wins.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from planner import __version__
-from planner.errors import InputError, PlannerError, UnknownFactError, did_you_mean
+from planner.cli.flags import (
+    NO,
+    YES,
+    Arguments,
+    Clock,
+    Parser,
+    as_of,
+    catalog_flags,
+    catalog_of,
+    output_flags,
+    write,
+)
+from planner.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import date, datetime
 
     from planner.catalog import Catalog
     from planner.decision.turnaround import FinishedJob
     from planner.job import Job
 
-Arguments = dict[str, Any]
-Clock = Callable[[], "datetime"]
-Command = Callable[[Arguments, Clock], int]
-
-YES, NO, INTERRUPTED = 0, 1, 130
 SAMPLE = "sample"
 JOB_SUFFIXES = (".yaml", ".yml")
 
@@ -51,151 +53,44 @@ class Screen(Protocol):
         """Open on a job, or on the welcome; the exit code."""
 
 
-def main(argv: Sequence[str], *, clock: Clock, screen: Screen | None = None) -> int:
-    """Run one command; the exit code: 0 done or yes, 1 no, 2 usage, 3 unknown, 4 vendor, 130.
-
-    `screen` opens the TUI on a job; without one (or a terminal) its answer is printed.
-    """
-    try:
-        return _run(list(argv), clock, screen)
-    except PlannerError as error:
-        print(error.render(), file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone; keep the interpreter from saying so once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return YES
+def _flags(made: Parser) -> None:
+    job_flags(made)
+    made.add_argument("--explain", metavar="OPTION", help="the arithmetic of one option")
+    output_flags(made, ("table", "json", "csv", "md"))
 
 
-def _run(argv: list[str], clock: Clock, screen: Screen | None) -> int:
-    parser = _parser()
-    commands = {"estimate", "models", "check", "prices"}
-    if not argv or (argv[0] not in commands and argv[0] not in ("-h", "--help", "--version")):
-        argv = ["tui", *argv]
-    arguments = vars(parser.parse_args(argv))
-    command: Command = arguments.pop("run")
-    if command is _tui and screen is not None and sys.stdin.isatty() and sys.stdout.isatty():
-        return _open(screen, arguments, clock)
-    return command(arguments, clock)
-
-
-# --- commands ---------------------------------------------------------------------------
-
-
-def _estimate(arguments: Arguments, clock: Clock) -> int:
+def run(arguments: Arguments, clock: Clock) -> int:
+    """Estimate and print; exit 1 where nothing meets the demand."""
     from planner import pipeline
     from planner.report import answers, text
 
     now = clock()
     arguments = with_job_file(arguments)
     job = job_of(arguments, now)
-    catalog = _catalog(arguments)
-    on = _as_of(arguments, now)
+    catalog = catalog_of(arguments)
+    on = as_of(arguments, now)
     with _Bar(job.workload) as bar:
         measured = pipeline.measure(catalog, job, bar)
     history = _history(arguments)
     answer = pipeline.estimate(catalog, measured, job, now=now, on=on, history=history)
     if "explain" in arguments:
-        _print(text.explain(answer, arguments["explain"]), arguments)
+        write(text.explain(answer, arguments["explain"]), arguments)
     else:
-        _print(answers.ESTIMATE[arguments.get("format", "table")](answer), arguments)
+        write(answers.ESTIMATE[arguments.get("format", "table")](answer), arguments)
     return YES if answer.decision.meets else NO
 
 
-def _models(arguments: Arguments, clock: Clock) -> int:
-    from planner import lookups
-    from planner.report import facts
-
-    catalog = _catalog(arguments)
-    terms = tuple(arguments.get("terms", ()))
-    found = lookups.support_matrix(
-        catalog,
-        on=_as_of(arguments, clock()),
-        terms=terms,
-        lane=arguments.get("lane"),
-        provider=arguments.get("provider"),
-    )
-    if not found:
-        wanted = " ".join(terms) or "these options"
-        near = did_you_mean(terms[0], (model.id for model in catalog.models())) if terms else None
-        raise UnknownFactError.of(
-            "no-match",
-            f"no model fits {wanted!r}",
-            hint=near or "terms are parts of a name, or LANE:yes, LANE:no, LANE:unknown",
-        )
-    _print(facts.MODELS[arguments.get("format", "table")](found), arguments)
-    return YES
-
-
-def _check(arguments: Arguments, clock: Clock) -> int:
-    from planner import lookups
-    from planner.report import facts
-
-    catalog = _catalog(arguments)
-    model = catalog.model(arguments["model"])
-    lane = arguments.get("lane") or lookups.batch_lane(catalog, model)
-    answer = lookups.lane_answer(catalog, model, lane, on=_as_of(arguments, clock()))
-    _print(facts.CHECK[arguments.get("format", "table")](answer), arguments)
-    return {"yes": YES, "no": NO}.get(answer.support.state, UnknownFactError.exit_code)
-
-
-def _prices_show(arguments: Arguments, clock: Clock) -> int:
-    from planner import lookups
-    from planner.report import facts
-
-    catalog = _catalog(arguments)
-    answer = lookups.price_answer(
-        catalog,
-        catalog.model(arguments["model"]),
-        arguments.get("lane"),
-        on=_as_of(arguments, clock()),
-        prompt_tokens=arguments.get("prompt_tokens", 0),
-        region=arguments.get("region"),
-    )
-    if arguments.get("explain_rates"):
-        _print(facts.steps(answer), arguments)
-    else:
-        _print(facts.PRICES[arguments.get("format", "table")](answer), arguments)
-    return YES
-
-
-def _tui(arguments: Arguments, clock: Clock) -> int:
-    """Where there is no terminal: the same answer as text, or what can be asked."""
-    if "workload" in arguments or "rows" in arguments:
-        return _estimate(arguments, clock)
-    _parser().print_help()
-    return YES
-
-
-def _open(screen: Screen, arguments: Arguments, clock: Clock) -> int:
+def open_screen(screen: Screen, arguments: Arguments, clock: Clock) -> int:
+    """The screen on the job that the flags state, or on the welcome."""
     now = clock()
     arguments = with_job_file(arguments)
     stated = "workload" in arguments or "rows" in arguments
     return screen(
         job_of(arguments, now) if stated else None,
-        catalog_loader=lambda: _catalog(arguments),
+        catalog_loader=lambda: catalog_of(arguments),
         clock=clock,
-        on=_as_of(arguments, now) if "as_of" in arguments else None,
+        on=as_of(arguments, now) if "as_of" in arguments else None,
     )
-
-
-# --- what the commands share ------------------------------------------------------------
-
-
-def _catalog(arguments: Arguments) -> Catalog:
-    from planner import catalog
-
-    overlay = arguments.get("pricing")
-    return catalog.load(overlays=(Path(overlay),) if overlay else ())
-
-
-def _as_of(arguments: Arguments, now: datetime) -> date:
-    from planner import job
-
-    return job.day(arguments["as_of"]) if "as_of" in arguments else now.date()
 
 
 def _history(arguments: Arguments) -> tuple[FinishedJob, ...]:
@@ -204,21 +99,6 @@ def _history(arguments: Arguments) -> tuple[FinishedJob, ...]:
     from planner import job
 
     return job.history(Path(arguments["history"]))
-
-
-def _print(text: str, arguments: Arguments) -> None:
-    """To stdout, or whole to the file named by -o: nothing half-written stays behind."""
-    if "output" not in arguments:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return
-    path = Path(arguments["output"])
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise InputError.of("cannot-write", f"{path}: {error.strerror}") from None
 
 
 class _Bar:
@@ -267,8 +147,8 @@ def with_job_file(arguments: Arguments) -> Arguments:
         return arguments
     from planner import job
 
-    parser = _Parser(argument_default=argparse.SUPPRESS, add_help=False)
-    _job_flags(parser)
+    parser = Parser(argument_default=argparse.SUPPRESS, add_help=False)
+    job_flags(parser)
     flags = {
         option.removeprefix("--"): action
         for action in parser._actions  # noqa: SLF001 -- argparse has no public list of options
@@ -380,14 +260,7 @@ def _requirements(arguments: Mapping[str, Any]) -> Any:
     return demand if retries is None else replace(demand, retries=retries)
 
 
-# --- the parser -------------------------------------------------------------------------
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse with our errors: one form for every mistake, and exit 2."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError.of("usage", message, hint=f"{self.prog} --help lists what there is")
+# --- the flags --------------------------------------------------------------------------
 
 
 class _Read(argparse.Action):
@@ -414,79 +287,7 @@ class _Read(argparse.Action):
         setattr(namespace, self.dest, value)
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="planner",
-        description="What an LLM job will cost, when it is done, batch or realtime, and why.",
-        epilog="planner [WORKLOAD] opens the screen. Each command has its own --help.",
-    )
-    parser.add_argument("--version", action="version", version=f"planner {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    estimate = _command(commands, "estimate", _estimate, "tokens, cost, time and a recommendation")
-    _job_flags(estimate)
-    estimate.add_argument("--explain", metavar="OPTION", help="the arithmetic of one option")
-    _output_flags(estimate, ("table", "json", "csv", "md"))
-    models = _command(commands, "models", _models, "which model supports which lane, at what price")
-    models.add_argument("terms", nargs="*", metavar="FILTER", help="part of a name, or batch:yes")
-    models.add_argument("--lane", help="answer for this lane only")
-    models.add_argument("--provider", help="models of this vendor only")
-    _catalog_flags(models)
-    _output_flags(models, ("table", "json", "csv", "md"))
-    check = _command(commands, "check", _check, "does a model support a lane: yes, no or unknown")
-    check.add_argument("model", metavar="MODEL")
-    check.add_argument("--lane", help="the lane (default: the vendor's batch lane)")
-    _catalog_flags(check)
-    _output_flags(check, ("table", "json"))
-    _prices_commands(commands)
-    tui = _command(commands, "tui", _tui, None)
-    _job_flags(tui)
-    return parser
-
-
-def _prices_commands(commands: Any) -> None:
-    prices = commands.add_parser("prices", help="what a model costs, and says who")
-    under = prices.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    show = _command(under, "show", _prices_show, "the exact rates of one request")
-    show.add_argument("model", metavar="MODEL")
-    show.add_argument("--lane", help="the lane (default: the ordinary one)")
-    show.add_argument(
-        "--prompt-tokens",
-        action=_Read,
-        notation="whole",
-        metavar="N",
-        help="the prompt's length, where it decides the price",
-    )
-    show.add_argument("--region", help="processing in this region")
-    show.add_argument(
-        "--explain",
-        dest="explain_rates",
-        action="store_true",
-        help="how each rate came about",
-    )
-    _catalog_flags(show)
-    _output_flags(show, ("table", "json"))
-
-
-def _command(commands: Any, name: str, run: Any, help: str | None) -> argparse.ArgumentParser:
-    options: Arguments = {"argument_default": argparse.SUPPRESS}
-    if help is not None:
-        options |= {"help": help, "description": help}
-    made: argparse.ArgumentParser = commands.add_parser(name, **options)
-    made.set_defaults(run=run)
-    return made
-
-
-def _output_flags(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> None:
-    parser.add_argument("--format", choices=formats, help="how to print (default: table)")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write there instead of stdout")
-
-
-def _catalog_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--as-of", metavar="DATE", help="prices and support of that day")
-    parser.add_argument("--pricing", metavar="DIR", help="your own prices on top")
-
-
-def _job_flags(parser: argparse.ArgumentParser) -> None:
+def job_flags(parser: argparse.ArgumentParser) -> None:
     """Everything that states a job; a job file holds the same keys."""
     add = parser.add_argument
     add("workload", nargs="?", metavar="WORKLOAD", help="a file of rows, a job.yaml, or 'sample'")
@@ -518,7 +319,7 @@ def _job_flags(parser: argparse.ArgumentParser) -> None:
     add("--degraded", action="store_true", help="a known incident: batches take their window")
     add("--history", metavar="FILE", help="your finished batches, one JSON object a line")
     _read(parser, "--seed", "natural", "N", "of whatever is drawn (0)")
-    _catalog_flags(parser)
+    catalog_flags(parser)
 
 
 def _read(
@@ -533,3 +334,6 @@ def _read(
     """A flag in one of the job's notations; with a `dest` of its own it may be repeated."""
     named: Arguments = {} if dest is None else {"dest": dest, "many": True}
     parser.add_argument(flag, action=_Read, notation=notation, metavar=metavar, help=help, **named)
+
+
+COMMANDS = {"estimate": (_flags, run)}

@@ -1,0 +1,120 @@
+"""The command line: find the command, parse its flags, print its answer.
+
+stdout is data, stderr is narration. Only the module and the parser of the command that was
+asked are loaded, so `--help` and look-ups start fast; a parser that knows every command would
+cost more time than most answers.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from planner import __version__
+from planner.cli.flags import INTERRUPTED, YES, Arguments, Parser, parser
+from planner.errors import PlannerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from planner.cli.estimate import Screen
+    from planner.cli.flags import Clock, Command
+
+    Parts = tuple[Callable[[Parser], None], Command]
+    """What adds a command's flags to its parser, and what runs it."""
+
+
+def main(argv: Sequence[str], *, clock: Clock, screen: Screen | None = None) -> int:
+    """Run one command; the exit code: 0 done or yes, 1 no, 2 usage, 3 unknown, 4 vendor, 130.
+
+    `screen` opens the TUI on a job; without one (or a terminal) its answer is printed.
+    """
+    try:
+        return _run(list(argv), clock, screen)
+    except PlannerError as error:
+        print(error.render(), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone; keep the interpreter from saying so once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return YES
+
+
+def _run(argv: list[str], clock: Clock, screen: Screen | None) -> int:
+    for name in (" ".join(argv[:2]), *argv[:1]):
+        if name in COMMANDS:
+            rest = argv[len(name.split()) :]
+            title, parts = COMMANDS[name]
+            add_flags, command = parts(name)
+            made = parser(f"planner {name}", title)
+            add_flags(made)
+            return command(vars(made.parse_args(rest)), clock)
+    group = argv[0] if argv else ""
+    if any(name.startswith(f"{group} ") for name in COMMANDS):
+        _listing(group).parse_args(argv[1:])
+    if group in ("-h", "--help", "--version"):
+        _listing().parse_args(argv)
+    return _screen(argv, clock, screen)
+
+
+def _screen(argv: list[str], clock: Clock, screen: Screen | None) -> int:
+    """Without a terminal: the same answer as text, or what can be asked."""
+    from planner.cli import estimate
+
+    made = parser("planner", DESCRIPTION)
+    estimate.job_flags(made)
+    arguments: Arguments = vars(made.parse_args(argv))
+    if screen is not None and sys.stdin.isatty() and sys.stdout.isatty():
+        return estimate.open_screen(screen, arguments, clock)
+    if "workload" in arguments or "rows" in arguments:
+        return estimate.run(arguments, clock)
+    _listing().print_help()
+    return YES
+
+
+def _of_estimate(name: str) -> Parts:
+    from planner.cli import estimate
+
+    return estimate.COMMANDS[name]
+
+
+def _of_catalog(name: str) -> Parts:
+    from planner.cli import catalog
+
+    return catalog.COMMANDS[name]
+
+
+COMMANDS: Mapping[str, tuple[str, Callable[[str], Parts]]] = {
+    "estimate": ("tokens, cost, time and a recommendation", _of_estimate),
+    "models": ("which model supports which lane, at what price", _of_catalog),
+    "check": ("does a model support a lane: yes, no or unknown", _of_catalog),
+    "prices show": ("the exact rates of one request", _of_catalog),
+}
+"""Every command: what it does, and where its flags and its answer are."""
+
+GROUPS = {"prices": "what a model costs, and says who"}
+DESCRIPTION = "What an LLM job will cost, when it is done, batch or realtime, and why."
+
+
+def _listing(group: str = "") -> Parser:
+    """The commands with a line each: all of them, or those of a group."""
+    if not group:
+        made = parser("planner", DESCRIPTION)
+        made.epilog = "planner [WORKLOAD] opens the screen. Each command has its own --help."
+        made.add_argument("--version", action="version", version=f"planner {__version__}")
+        lines = {name: title for name, (title, _) in COMMANDS.items() if " " not in name} | GROUPS
+    else:
+        made = parser(f"planner {group}", GROUPS[group])
+        lines = {
+            name.removeprefix(f"{group} "): title
+            for name, (title, _) in COMMANDS.items()
+            if name.startswith(f"{group} ")
+        }
+    under = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, title in lines.items():
+        under.add_parser(name, help=title)
+    return made

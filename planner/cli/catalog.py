@@ -1,0 +1,127 @@
+"""`planner models`, `check` and `prices`: questions to the catalog, without key or network."""
+
+from __future__ import annotations
+
+from planner import notation
+from planner.cli.flags import (
+    NO,
+    YES,
+    Arguments,
+    Clock,
+    Notation,
+    Parser,
+    as_of,
+    catalog_flags,
+    catalog_of,
+    output_flags,
+    write,
+)
+from planner.errors import UnknownFactError, did_you_mean
+
+# --- models -----------------------------------------------------------------------------
+
+
+def _models_flags(made: Parser) -> None:
+    made.add_argument("terms", nargs="*", metavar="FILTER", help="part of a name, or batch:yes")
+    made.add_argument("--lane", help="answer for this lane only")
+    made.add_argument("--provider", help="models of this vendor only")
+    catalog_flags(made)
+    output_flags(made, ("table", "json", "csv", "md"))
+
+
+def _models(arguments: Arguments, clock: Clock) -> int:
+    from planner import lookups
+    from planner.report import facts
+
+    catalog = catalog_of(arguments)
+    terms = tuple(arguments.get("terms", ()))
+    found = lookups.support_matrix(
+        catalog,
+        on=as_of(arguments, clock()),
+        terms=terms,
+        lane=arguments.get("lane"),
+        provider=arguments.get("provider"),
+    )
+    if not found:
+        wanted = " ".join(terms) or "these options"
+        near = did_you_mean(terms[0], (model.id for model in catalog.models())) if terms else None
+        raise UnknownFactError.of(
+            "no-match",
+            f"no model fits {wanted!r}",
+            hint=near or "terms are parts of a name, or LANE:yes, LANE:no, LANE:unknown",
+        )
+    write(facts.MODELS[arguments.get("format", "table")](found), arguments)
+    return YES
+
+
+# --- check ------------------------------------------------------------------------------
+
+
+def _check_flags(made: Parser) -> None:
+    made.add_argument("model", metavar="MODEL")
+    made.add_argument("--lane", help="the lane (default: the vendor's batch lane)")
+    catalog_flags(made)
+    output_flags(made, ("table", "json"))
+
+
+def _check(arguments: Arguments, clock: Clock) -> int:
+    from planner import lookups
+    from planner.report import facts
+
+    catalog = catalog_of(arguments)
+    model = catalog.model(arguments["model"])
+    lane = arguments.get("lane") or lookups.batch_lane(catalog, model)
+    answer = lookups.lane_answer(catalog, model, lane, on=as_of(arguments, clock()))
+    write(facts.CHECK[arguments.get("format", "table")](answer), arguments)
+    return {"yes": YES, "no": NO}.get(answer.support.state, UnknownFactError.exit_code)
+
+
+# --- prices -----------------------------------------------------------------------------
+
+
+def _show_flags(made: Parser) -> None:
+    made.add_argument("model", metavar="MODEL")
+    made.add_argument("--lane", help="the lane (default: the ordinary one)")
+    made.add_argument(
+        "--prompt-tokens",
+        action=Notation,
+        read=notation.whole,
+        metavar="N",
+        help="the prompt's length, where it decides the price",
+    )
+    made.add_argument("--region", help="processing in this region")
+    made.add_argument(
+        "--explain",
+        dest="explain_rates",
+        action="store_true",
+        help="how each rate came about",
+    )
+    catalog_flags(made)
+    output_flags(made, ("table", "json"))
+
+
+def _show(arguments: Arguments, clock: Clock) -> int:
+    from planner import lookups
+    from planner.report import facts
+
+    catalog = catalog_of(arguments)
+    answer = lookups.price_answer(
+        catalog,
+        catalog.model(arguments["model"]),
+        arguments.get("lane"),
+        on=as_of(arguments, clock()),
+        prompt_tokens=arguments.get("prompt_tokens", 0),
+        region=arguments.get("region"),
+    )
+    if arguments.get("explain_rates"):
+        write(facts.steps(answer), arguments)
+    else:
+        write(facts.PRICES[arguments.get("format", "table")](answer), arguments)
+    return YES
+
+
+COMMANDS = {
+    "models": (_models_flags, _models),
+    "check": (_check_flags, _check),
+    "prices show": (_show_flags, _show),
+}
