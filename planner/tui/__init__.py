@@ -1,0 +1,39 @@
+"""The planner on a terminal: screens that draw core values and hold no arithmetic.
+
+Importing this package imports no screen library: the command line names it and starts it
+only where there is a terminal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date, datetime
+
+    from planner.catalog import Catalog
+    from planner.decision.turnaround import FinishedJob
+    from planner.job import Job
+
+
+def run(
+    job: Job | None,
+    *,
+    catalog_loader: Callable[[], Catalog],
+    clock: Callable[[], datetime],
+    on: date | None = None,
+    history: tuple[FinishedJob, ...] = (),
+) -> int:
+    """Open the screens on a job (None: ask what to run); the exit code, 70 after a defect.
+
+    `catalog_loader` is called once, after the first paint, in a thread; its PlannerError is
+    shown on the screen. `on` is the day prices are asked as of (None: the clock's).
+    """
+    from planner.tui.app import PlannerApp
+    from planner.tui.desk import Desk
+
+    desk = Desk(catalog_loader=catalog_loader, clock=clock, on=on, history=history)
+    app = PlannerApp(desk, job)
+    app.run()
+    return app.return_code or 0

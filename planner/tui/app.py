@@ -1,0 +1,83 @@
+"""The application: which places there are, the keys that hold everywhere, and a quiet crash.
+
+A crash must not print local variables: an API key may be among them. So the report names
+the exception and its lines of code, and the exit code is that of a defect of ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.segment import Segments
+from rich.traceback import Traceback
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+
+from planner.tui.modals import help_sheet
+from planner.tui.plan import PlanScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from textual.screen import Screen
+
+    from planner.job import Job
+    from planner.tui.desk import Desk
+
+WIDTHS = ((0, "-slim"), (60, "-narrow"), (120, "-medium"), (160, "-wide"))
+HEIGHTS = ((0, "-flat"), (16, "-short"), (34, "-tall"))
+"""Least size -> the class of the screen; below the second step there is no room."""
+
+DEFECT = 70
+"""Exit code of a crash; 1 would be a valid no."""
+
+
+class PlannerApp(App[None]):
+    """The planner on a terminal."""
+
+    TITLE = "planner"
+    CSS_PATH = "planner.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "question_mark,f1", "help", "Help", key_display="?", tooltip="The keys of this screen"
+        ),
+        Binding("q", "quit", "Quit", tooltip="Leave; nothing is kept and nothing was sent"),
+    ]
+
+    def __init__(self, desk: Desk, job: Job | None) -> None:
+        super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [*WIDTHS]
+        self.VERTICAL_BREAKPOINTS = [*HEIGHTS]
+        self._desk = desk
+        self._job = job
+
+    def get_default_screen(self) -> Screen[object]:
+        """Plan is where everything opens: no empty screen is painted before it."""
+        return PlanScreen(self._desk, self._job)
+
+    def action_help(self) -> None:
+        """The keys of the screen that is seen."""
+        twin = getattr(self.screen, "CLI_TWIN", "planner --help")
+        self.push_screen(help_sheet(self.screen, twin))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Every action of the screen, then the library's own."""
+        for active in list(screen.active_bindings.values()):
+            binding = active.binding
+            if binding.show and active.enabled and binding.tooltip:
+                yield SystemCommand(
+                    binding.tooltip,
+                    f"key {self.get_key_display(binding)}",
+                    lambda action=binding.action, node=active.node: self.call_later(
+                        self.run_action, action, node
+                    ),
+                )
+        yield from super().get_system_commands(screen)
+
+    def _fatal_error(self) -> None:
+        """Leave with a traceback that shows code and no values."""
+        self.bell()
+        self._return_code = DEFECT
+        shown = Traceback(show_locals=False, width=None)
+        self._exit_renderables.append(Segments(self.console.render(shown, self.console.options)))
+        self._close_messages_no_wait()

@@ -1,0 +1,130 @@
+"""What opens over a screen: help, an explanation, a form to type in.
+
+Each shows a value it was given and closes with an answer or none; what the answer does is
+the business of the screen below.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label
+
+from planner.tui import view
+from planner.tui.forms import Field, FieldError
+from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
+from planner.tui.widgets import Prose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from textual.app import ComposeResult
+    from textual.screen import Screen
+
+
+class Sheet(ModalScreen[None]):
+    """Paragraphs to read, over the screen they belong to."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "dismiss", "Close", tooltip="Back to the screen below"),
+    ]
+
+    def __init__(self, title: str, paragraphs: Sequence[Paragraph]) -> None:
+        super().__init__()
+        self.heading = title
+        self.paragraphs = tuple(paragraphs)
+
+    def compose(self) -> ComposeResult:
+        """One scrolling box."""
+        with VerticalScroll(classes="box") as box:
+            box.border_title = self.heading
+            box.border_subtitle = "Esc closes"
+            yield Prose(self.paragraphs)
+
+
+def help_sheet(screen: Screen[object], twin: str) -> Sheet:
+    """The keys that the screen has now, and how the same is asked from a shell."""
+    return Sheet("Help", tuple(_help(screen, twin)))
+
+
+def _help(screen: Screen[object], twin: str) -> Iterator[Paragraph]:
+    found: dict[str, list[str]] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if binding.description and active.enabled and not binding.system:
+            text = binding.tooltip or binding.description
+            found.setdefault(text, []).append(screen.app.get_key_display(binding))
+    for text, keys in found.items():
+        name = " ".join(dict.fromkeys(keys))
+        yield Paragraph(body=(Piece(text),), mark=Piece(f"{name:<14} ", Tone.KEY))
+    yield BLANK
+    for sentence in READING:
+        yield paragraph(sentence, Tone.MUTED)
+    yield paragraph(f"The same from a shell: {twin}", Tone.MUTED)
+
+
+READING = (
+    (
+        "▶ the choice of a model: the cheapest lane that meets the demand, or one that is simpler "
+        "to operate and costs at most 5 % more. Models are never ranked: quality is not judged."
+    ),
+    "● typical finish, ┤ 95 % by then, ┊ the deadline, on one logarithmic axis.",
+    "✓ meets · ~ likely · ! at risk · ✗ cannot · ? nobody says.",
+    (
+        "Grade: A and B from your own batches, C from public measurements, D a vendor's word or an "
+        "assumption. Completion inside a batch window is not guaranteed: unfinished rows expire, "
+        "are not billed, and must be sent again."
+    ),
+)
+
+
+class Form(ModalScreen[None]):
+    """Lines to type in; `accept` takes their texts and may refuse one with a FieldError."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Close", tooltip="Change nothing"),
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        fields: Sequence[Field],
+        accept: Callable[[Mapping[str, str]], None],
+    ) -> None:
+        super().__init__()
+        self.heading = title
+        self.fields = tuple(fields)
+        self._accept = accept
+        self._said = Prose(id="said")
+
+    def compose(self) -> ComposeResult:
+        """A label and a line for each field."""
+        with Vertical(classes="box") as box:
+            box.border_title = self.heading
+            box.border_subtitle = "Enter takes it · Tab next field · Esc changes nothing"
+            for number, field in enumerate(self.fields):
+                with Vertical(classes="field"):
+                    yield Label(field.name)
+                    yield Input(
+                        field.value, placeholder=field.example, compact=True, id=f"field-{number}"
+                    )
+            yield self._said
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Hand the texts over; stay open where one cannot be read."""
+        event.stop()
+        texts = {
+            field.name: self.query_one(f"#field-{number}", Input).value
+            for number, field in enumerate(self.fields)
+        }
+        try:
+            self._accept(texts)
+        except FieldError as error:
+            self._said.show(view.problems(error.problems))
+            names = [field.name for field in self.fields]
+            self.query_one(f"#field-{names.index(error.field)}", Input).focus()
+        else:
+            self.dismiss()

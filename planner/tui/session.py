@@ -1,0 +1,84 @@
+"""What the person may change on the screen, with every step undoable.
+
+Frozen values and pure steps: a key press makes a new session, the screen only keeps the
+newest. The ladders stand here so that a key means the same on every screen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from planner.words import DAY, HOUR, MINUTE
+
+DEADLINES: tuple[float, ...] = (
+    15 * MINUTE,
+    30 * MINUTE,
+    HOUR,
+    2 * HOUR,
+    4 * HOUR,
+    6 * HOUR,
+    12 * HOUR,
+    DAY,
+    2 * DAY,
+    3 * DAY,
+)
+"""Seconds; after the last one comes no deadline at all."""
+
+FEWEST_ROWS, MOST_ROWS = 1, 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What the keys change: `rows` None is the workload's own volume."""
+
+    deadline: float | None = None
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The inputs now, and those before, newest last."""
+
+    inputs: Inputs
+    earlier: tuple[Inputs, ...] = ()
+
+    def with_inputs(self, inputs: Inputs) -> Session:
+        """The session after a change; itself where nothing changes."""
+        if inputs == self.inputs:
+            return self
+        return Session(inputs=inputs, earlier=(*self.earlier, self.inputs))
+
+    def undone(self) -> Session:
+        """The session before the last change; itself where there was none."""
+        if not self.earlier:
+            return self
+        return Session(inputs=self.earlier[-1], earlier=self.earlier[:-1])
+
+
+def sooner(inputs: Inputs) -> Inputs:
+    """The next shorter deadline."""
+    now = inputs.deadline
+    shorter = [each for each in DEADLINES if now is None or each < now]
+    return replace(inputs, deadline=shorter[-1]) if shorter else inputs
+
+
+def later(inputs: Inputs) -> Inputs:
+    """The next longer deadline, none after the longest."""
+    now = inputs.deadline
+    longer = [each for each in DEADLINES if now is not None and each > now]
+    return replace(inputs, deadline=longer[0] if longer else None)
+
+
+def doubled(inputs: Inputs, own: int) -> Inputs:
+    """Twice the volume; `own` is the workload's."""
+    return with_rows(inputs, min((inputs.rows or own) * 2, MOST_ROWS), own)
+
+
+def halved(inputs: Inputs, own: int) -> Inputs:
+    """Half the volume, rounded down, of at least one row."""
+    return with_rows(inputs, max((inputs.rows or own) // 2, FEWEST_ROWS), own)
+
+
+def with_rows(inputs: Inputs, rows: int | None, own: int) -> Inputs:
+    """That volume; the workload's own is no change."""
+    return replace(inputs, rows=None if rows == own else rows)

@@ -1,0 +1,511 @@
+"""What the Plan screen says around its matrix: heading, answer band, why, explanation.
+
+Pure functions from core values to toned text. A figure that is not in the core is asked
+there or is a plain difference of two amounts; nothing is priced, counted or weighed here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from planner.decision.options import Verdict
+from planner.money import difference, dollars, plain
+from planner.report.layout import printable
+from planner.report.text import LEFT_OUT, arithmetic
+from planner.tui.pieces import (
+    BLANK,
+    Line,
+    Paragraph,
+    Piece,
+    Tone,
+    between,
+    cells,
+    fitting,
+    paragraph,
+)
+from planner.tui.table import MARKS, lane_of, profile_of
+from planner.words import clock, compact, duration, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import date
+
+    from planner.decision.matrix import ModelChoice
+    from planner.decision.options import Option
+    from planner.decision.requirements import Requirements
+    from planner.errors import Problem
+    from planner.pipeline import Estimate
+    from planner.tui.desk import Answer, Loosened
+
+DOT = " · "
+
+
+# --- the lines at the top ---------------------------------------------------------------
+
+
+def freshness(on: date, estimate: Estimate | None) -> tuple[str, ...]:
+    """Price date and the age of the oldest source, the longest wording first."""
+    age = estimate.evidence.age_days if estimate is not None else None
+    if age is None:
+        return (f"prices as of {on}",)
+    return (
+        f"prices as of {on}{DOT}oldest source {age} days old",
+        f"prices {on}{DOT}source {age} d",
+    )
+
+
+def heading(answer: Answer, width: int) -> Line:
+    """What is planned: the workload and its volume, and until when."""
+    estimate = answer.estimate
+    facts = estimate.measured.workload
+    name = printable(facts.path.name) if facts else "by the figures given"
+    rows = estimate.measured.rows
+    volume = f"{rows:,} rows"
+    what_if = f" (what if; {answer.own_rows:,} in the job)" if rows != answer.own_rows else ""
+    left = (
+        Piece(name, Tone.STRONG),
+        Piece(f"  {volume}"),
+        Piece(what_if, Tone.WARN),
+        Piece(f"  {tokens(estimate)} tokens", Tone.MUTED),
+    )
+    return between(left, _due(estimate), width)
+
+
+def tokens(estimate: Estimate) -> str:
+    """Tokens of the whole job; two figures where tokenizers and answers differ."""
+    totals = [each.input.value + each.output_total.value for each in estimate.measured.profiles]
+    low, high = compact(min(totals)), compact(max(totals))
+    return low if low == high else f"{low} to {high}"
+
+
+def _due(estimate: Estimate) -> Line:
+    demand, at = estimate.job.requirements, estimate.job.deadline_at
+    if demand.deadline is None:
+        return (Piece("no deadline", Tone.MUTED),)
+    moment = f" ({clock(at, estimate.now)})" if at is not None else ""
+    return (
+        Piece("due in ", Tone.MUTED),
+        Piece(duration(demand.deadline), Tone.WARN),
+        Piece(moment),
+    )
+
+
+# --- the answer -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """The answer for one model in three lines."""
+
+    tone: Tone
+    lines: tuple[Line, Line, Line]
+
+
+def band(answer: Answer, model: str, loosened: Mapping[str, Loosened], width: int) -> Band:
+    """The answer for a model: its choice, or what is missing and what would do."""
+    estimate = answer.estimate
+    choice = next(each for each in estimate.decision.models if each.model == model)
+    if choice.chosen is not None:
+        return _chosen(estimate, choice, choice.chosen, width)
+    return _none(estimate, choice, loosened.get(model), width)
+
+
+def _chosen(estimate: Estimate, choice: ModelChoice, best: Option, width: int) -> Band:
+    demand = estimate.job.requirements
+    name = (Piece(title(best), Tone.GOOD), Piece("  on "), Piece(choice.model, Tone.STRONG))
+    first = between(name, _standing(estimate, choice, width - cells(name) - 3), width)
+    second = fitting(tuple(_figures(best, demand)), width)
+    third = fitting((_counterfactual(choice, best, demand),), width)
+    return Band(tone=Tone.GOOD, lines=(first, second, third))
+
+
+def title(option: Option) -> str:
+    """What to do, in capitals: the lane, or which lanes in which order."""
+    lane = lane_of(option)
+    for sign, word in ((">", ", then "), ("|", " beside ")):
+        first, found, second = lane.partition(sign)
+        if found:
+            return f"{first.upper()}{word}{second.upper()}"
+    return lane.upper()
+
+
+def _standing(estimate: Estimate, choice: ModelChoice, room: int) -> Line:
+    """Where the model stands among those asked about; quality is never judged."""
+    models, overall = estimate.decision.models, estimate.decision.choice
+    if len(models) == 1:
+        return ()
+    if overall is None or not estimate.measured.named:
+        said = (f"one of {len(models)} models; quality not judged", f"one of {len(models)} models")
+    elif overall == choice.choice:
+        said = ("cheapest of those named; quality not judged", "quality not judged")
+    else:
+        best = estimate.option(overall)
+        cost = dollars(best.cost.expected) if best.cost else ""
+        said = (f"cheapest of those named: {best.model} {cost}", f"cheapest: {best.model} {cost}")
+    lines = [(Piece(text, Tone.MUTED),) for text in said]
+    return next((line for line in lines if cells(line) <= room), ())
+
+
+def _figures(best: Option, demand: Requirements) -> Iterator[Line]:
+    """Cost, time and probability; shorter wordings after longer ones."""
+    if best.cost is None:
+        return
+    cost = (Piece(dollars(best.cost.expected), Tone.STRONG), Piece(" a run"))
+    spread = (
+        Piece(f" ({dollars(best.cost.low)} to {dollars(best.cost.high)})", Tone.MUTED)
+        if best.cost.low != best.cost.high
+        else Piece("")
+    )
+    late = best.finish.p95
+    by: Line = (Piece("   finish not known"),)
+    if late is not None:
+        by = (Piece("   95 % by "), Piece(duration(late), Tone.STRONG))
+    typical = best.finish.p50
+    usual = Piece("" if typical is None else f"   typically {duration(typical)}")
+    chance = _chance(best, demand)
+    yield (*cost, spread, usual, *by, *chance, Piece(f"   grade {best.grade}", Tone.MUTED))
+    yield (*cost, spread, usual, *by, *chance)
+    yield (*cost, spread, *by, *chance)
+    yield (*cost, *by, *chance)
+
+
+def _chance(option: Option, demand: Requirements) -> Line:
+    p = option.p_deadline
+    if p is None or demand.deadline is None:
+        return ()
+    return (
+        Piece(f"   in {duration(demand.deadline)}: "),
+        Piece(percent(p.mean), Tone.STRONG),
+        Piece(f" (at least {percent(p.low)})", Tone.MUTED),
+    )
+
+
+def _counterfactual(choice: ModelChoice, best: Option, demand: Requirements) -> Line:
+    """One line of what else: what is cheaper and falls short, else what comes next."""
+    cheaper = cheaper_short(choice, best)
+    if cheaper is not None:
+        return (Piece(_would_save(cheaper, best, demand), Tone.MUTED),)
+    second = next((each for each in choice.options if each.id == choice.runner_up), None)
+    if second is None or second.cost is None or best.cost is None:
+        return (Piece("nothing else that is known can run", Tone.MUTED),)
+    more = difference(second.cost.expected, best.cost.expected)
+    if more < 0:
+        saved = dollars(difference(best.cost.expected, second.cost.expected))
+        text = f"{lane_of(second)} would save {saved}, too little for more to operate"
+    else:
+        text = f"nothing cheaper falls short; next: {lane_of(second)}, {dollars(more)} more"
+    return (Piece(text, Tone.MUTED),)
+
+
+def cheaper_short(choice: ModelChoice, best: Option) -> Option | None:
+    """The cheapest option below the choice that is out for its time alone, as `why` names it."""
+    below = [
+        each
+        for each in choice.options
+        if each.cost is not None
+        and best.cost is not None
+        and not each.gates
+        and each.verdict not in (Verdict.MEETS, Verdict.UNKNOWN)
+        and each.cost.expected < best.cost.expected
+    ]
+    return min(below, key=lambda each: (_cost_of(each), each.complexity), default=None)
+
+
+def _cost_of(option: Option) -> object:
+    assert option.cost is not None
+    return option.cost.expected
+
+
+def _would_save(cheaper: Option, best: Option, demand: Requirements) -> str:
+    assert cheaper.cost is not None
+    assert best.cost is not None
+    saved = dollars(difference(best.cost.expected, cheaper.cost.expected))
+    return f"{lane_of(cheaper)} would save {saved} but {short(cheaper, demand)}"
+
+
+def short(option: Option, demand: Requirements) -> str:
+    """What keeps an option that can run from meeting the deadline."""
+    p, late = option.p_deadline, option.finish.p95
+    if p is None or demand.deadline is None:
+        return "its finish is not known"
+    if option.delivery == "sync" and late is not None and p.mean == 0:
+        return f"needs {duration(late)}"
+    if p.low >= demand.confidence:
+        return f"rests on grade {option.grade} evidence before its documented window"
+    by = duration(demand.deadline)
+    return f"is {percent(p.mean)} (at least {percent(p.low)}) by {by}"
+
+
+def _none(estimate: Estimate, choice: ModelChoice, loosened: Loosened | None, width: int) -> Band:
+    demand = estimate.job.requirements
+    able = [each for each in choice.options if not each.gates and each.cost is not None]
+    judged = [each for each in able if each.p_deadline is not None]
+    if judged:
+        what = f"NOTHING MEETS {duration(demand.deadline or 0)}"
+        asked = f" at {percent(demand.confidence)}"
+        closest = fitting((_closest(judged, demand),), width)
+    else:
+        what, asked = ("FINISH NOT KNOWN", "") if able else ("NO LANE CAN RUN THIS", "")
+        closest = fitting(((Piece(choice.why),),), width)
+    first = between(
+        (Piece(what, Tone.BAD), Piece(asked), Piece("  on "), Piece(choice.model, Tone.STRONG)),
+        (),
+        width,
+    )
+    return Band(tone=Tone.BAD, lines=(first, closest, fitting((_would_do(loosened),), width)))
+
+
+def _closest(judged: Sequence[Option], demand: Requirements) -> Line:
+    best = max(judged, key=_likelihood)
+    cost = dollars(best.cost.expected) if best.cost else ""
+    return (
+        Piece("closest: "),
+        Piece(lane_of(best), Tone.STRONG),
+        Piece(f" for {cost}, which {short(best, demand)}"),
+    )
+
+
+def _likelihood(option: Option) -> tuple[float, float]:
+    p = option.p_deadline
+    return (p.low, p.mean) if p else (0.0, 0.0)
+
+
+def _would_do(loosened: Loosened | None) -> Line:
+    if loosened is None or loosened.choice.chosen is None:
+        return (Piece("Enter: why · ] a later deadline · - fewer rows", Tone.MUTED),)
+    option = loosened.choice.chosen
+    when = (
+        "without a deadline"
+        if loosened.deadline is None
+        else f"due in {duration(loosened.deadline)}"
+    )
+    cost = f" for {dollars(option.cost.expected)}" if option.cost else ""
+    return (Piece("would do: "), Piece(when, Tone.STRONG), Piece(f", by {lane_of(option)}{cost}"))
+
+
+# --- why --------------------------------------------------------------------------------
+
+
+def why(answer: Answer, option_id: str, *, brief: bool = False) -> tuple[Paragraph, ...]:
+    """Why this option is the choice or is not; its arithmetic, its risks, what it rests on.
+
+    `brief` leaves out what the band above says already.
+    """
+    return tuple(_why(answer.estimate, answer.estimate.option(option_id), brief=brief))
+
+
+def _why(estimate: Estimate, option: Option, *, brief: bool) -> Iterator[Paragraph]:
+    choice = next(each for each in estimate.decision.models if each.model == option.model)
+    if not (brief and option.id == choice.choice):
+        yield _verdict(estimate, choice, option)
+    for warning in estimate.warnings[:1]:
+        yield paragraph(warning, Tone.WARN, mark="! ")
+    yield from (paragraph(f"{gate.message}", mark="✗ ") for gate in option.gates[1:])
+    yield from _switch(estimate, option)
+    yield from _sum(option)
+    yield from (paragraph(risk, mark="· ") for risk in option.risks)
+    yield from (paragraph(warning, Tone.WARN, mark="! ") for warning in estimate.warnings[1:])
+    if estimate.assumptions:
+        yield BLANK
+        yield paragraph("Assumed", Tone.MUTED)
+    yield from (paragraph(each, Tone.MUTED, mark="· ") for each in estimate.assumptions)
+    yield BLANK
+    yield paragraph(LEFT_OUT, Tone.MUTED)
+
+
+def _verdict(estimate: Estimate, choice: ModelChoice, option: Option) -> Paragraph:
+    name = Piece(f"{option.id}: ", Tone.STRONG)
+    return Paragraph(body=(name, Piece(printable(_reason(estimate, choice, option)))))
+
+
+def _reason(estimate: Estimate, choice: ModelChoice, option: Option) -> str:
+    demand = estimate.job.requirements
+    if option.id == choice.choice:
+        return choice.why.removeprefix(f"{option.id} ")
+    if option.gates:
+        return option.gates[0].message
+    if option.cost is None:
+        return "its price is not known"
+    if option.verdict is Verdict.UNKNOWN:
+        return "when it would be done is not known"
+    if option.verdict is not Verdict.MEETS:
+        return f"{short(option, demand)}; you asked for {percent(demand.confidence)}"
+    return _second(choice, option)
+
+
+def _second(choice: ModelChoice, option: Option) -> str:
+    """An option that meets the demand and is not the choice."""
+    best = choice.chosen
+    if best is None or best.cost is None or option.cost is None:
+        return "it can run"
+    if option.cost.expected < best.cost.expected:
+        saved = dollars(difference(best.cost.expected, option.cost.expected))
+        return f"would save {saved} against {lane_of(best)}, too little for more to operate"
+    more = dollars(difference(option.cost.expected, best.cost.expected))
+    beaten = "; another is no dearer, no less likely and no less simple" if option.dominated else ""
+    return f"can do it too, for {more} more than {lane_of(best)}{beaten}"
+
+
+def _switch(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
+    if option.rescue is None:
+        return
+    base = option.id.rpartition(">")[2]
+    at = clock(estimate.later(option.rescue.at), estimate.now)
+    yield paragraph(
+        f"Start {option.lane} now; what is unfinished at {at} is cancelled and runs in {base}. "
+        f"Everything is done before with {percent(option.rescue.p_no_rescue)}.",
+        mark="· ",
+    )
+
+
+def _sum(option: Option) -> Iterator[Paragraph]:
+    """The arithmetic in one sentence: quantity x rate + ... = cost."""
+    if option.cost is None:
+        return
+    lanes = {part.lane for part in option.cost.components}
+    parts = " + ".join(
+        f"{part.quantity:,} {part.meter}{f' ({part.lane})' if len(lanes) > 1 else ''}"
+        f" x ${plain(part.rate)}/M"
+        for part in option.cost.components
+    )
+    yield paragraph(f"{parts} = {dollars(option.cost.expected)}", mark="= ")
+
+
+# --- one option in full -----------------------------------------------------------------
+
+
+def explanation(answer: Answer, option_id: str) -> tuple[Paragraph, ...]:
+    """One option: arithmetic, time, probability, gates, risks, evidence, assumptions."""
+    return tuple(_explanation(answer.estimate, answer.estimate.option(option_id)))
+
+
+def _explanation(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
+    choice = next(each for each in estimate.decision.models if each.model == option.model)
+    mark, word, tone = MARKS[option.verdict]
+    yield Paragraph(
+        body=(Piece(f"{mark} {word}  ", tone), Piece(_reason(estimate, choice, option)))
+    )
+    yield from (paragraph(f"{gate.message} [{gate.code}]", mark="✗ ") for gate in option.gates)
+    yield from _cost(estimate, option)
+    yield from _time(estimate, option)
+    yield from _list("Risks", option.risks)
+    yield from _list("Warnings", estimate.warnings)
+    yield from _list("Assumed", estimate.assumptions)
+    yield from _evidence(estimate, option)
+
+
+def _heading(text: str) -> Iterator[Paragraph]:
+    yield BLANK
+    yield paragraph(text, Tone.STRONG)
+
+
+def _cost(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
+    cost = option.cost
+    yield from _heading("Cost")
+    if cost is None:
+        yield paragraph("not known", mark="  ")
+        return
+    yield from (paragraph(line.strip(), mark="  ") for line in arithmetic(cost.components))
+    yield Paragraph(
+        body=(
+            Piece(dollars(cost.expected), Tone.STRONG),
+            Piece(
+                f" expected; 95 % interval {dollars(cost.low)} to {dollars(cost.high)}; "
+                f"{dollars(cost.ceiling)} if every answer runs to its limit"
+            ),
+        ),
+        mark=Piece("= "),
+    )
+    profile = profile_of(estimate, option.model)
+    yield paragraph(
+        f"{profile.rows.value:,} rows; prompts of {round(profile.sizes.mean):,} tokens on average, "
+        f"at most {profile.sizes.largest:,}; {profile.output.said}",
+        Tone.MUTED,
+        mark="  ",
+    )
+
+
+def _time(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
+    finish, p, demand = option.finish, option.p_deadline, estimate.job.requirements
+    yield from _heading("Time")
+    usual = "not known" if finish.p50 is None else duration(finish.p50)
+    late = "not known" if finish.p95 is None else duration(finish.p95)
+    bound = "" if finish.bound is None else f"; documented window {duration(finish.bound)}"
+    yield paragraph(f"typically {usual}; 95 % by {late}{bound}; grade {option.grade}", mark="  ")
+    if p is not None and demand.deadline is not None:
+        yield paragraph(
+            f"in {duration(demand.deadline)}: {percent(p.mean)}, at least {percent(p.low)} "
+            f"(90 % sure); asked: {percent(demand.confidence)}",
+            mark="  ",
+        )
+    yield from _switch(estimate, option)
+    if finish.batches is not None and finish.waves is not None:
+        yield paragraph(
+            f"{finish.batches:,} batches of at most {finish.rows_per_batch or 0:,} rows, "
+            f"{finish.concurrent or 0:,} at once: {finish.waves:,} waves",
+            mark="  ",
+        )
+    if finish.rate is not None:
+        held = f", held by {finish.binding}" if finish.binding else ""
+        yield paragraph(f"{finish.rate:.3g} rows a second{held}", mark="  ")
+
+
+def _list(name: str, sentences: Sequence[str]) -> Iterator[Paragraph]:
+    if sentences:
+        yield from _heading(name)
+        yield from (paragraph(each, mark="· ") for each in sentences)
+
+
+def _evidence(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
+    case = next(each for each in estimate.cases if each.profile.model == option.model)
+    lanes = {option.lane, option.id.rpartition(">")[2], option.id.rpartition("|")[2]}
+    used = [offer for offer in case.offers if offer.lane.id in lanes]
+    sources = [source for offer in used if offer.card for source in offer.card.sources]
+    sources += [source for offer in used for source in offer.limits.sources]
+    yield from _heading("Evidence")
+    for source in dict.fromkeys(sources):
+        yield paragraph(f"read {source.read_as} ({source.via}): {source.url}", mark="· ")
+    yield paragraph(f"Prices as of {estimate.on}. {LEFT_OUT}", Tone.MUTED)
+
+
+# --- before there is an answer ----------------------------------------------------------
+
+
+def counting(name: str, rows: int, done: int, size: int, width: int) -> tuple[Paragraph, ...]:
+    """How far the counting is, by bytes of the file."""
+    share = min(1.0, done / size) if size else 0.0
+    room = max(10, min(width - 8, 60))
+    filled = int(share * room)
+    bar = (
+        Piece("━" * filled, Tone.GOOD),
+        Piece("━" * (room - filled), Tone.MUTED),
+        Piece(f"  {int(share * 100)} %"),
+    )
+    return (
+        Paragraph(body=(Piece("Counting tokens  ", Tone.STRONG), Piece(printable(name)))),
+        BLANK,
+        Paragraph(body=bar),
+        BLANK,
+        paragraph(f"{rows:,} rows so far. Nothing leaves this machine.", Tone.MUTED),
+    )
+
+
+def problems(found: Sequence[Problem]) -> tuple[Paragraph, ...]:
+    """Each problem: what, where, and what to do."""
+    return tuple(line for problem in found for line in _problem(problem))
+
+
+def _problem(problem: Problem) -> Iterator[Paragraph]:
+    yield Paragraph(
+        body=(
+            Piece(printable(problem.message), Tone.BAD),
+            Piece(f"  [{problem.code}]", Tone.MUTED),
+        ),
+        mark=Piece("✗ ", Tone.BAD),
+    )
+    if problem.where is not None:
+        yield paragraph(f"at {problem.where}", mark="  ")
+    if problem.hint is not None:
+        yield paragraph(problem.hint, mark="  hint: ")
+    yield BLANK
