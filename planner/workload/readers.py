@@ -493,6 +493,30 @@ def open_workload(path: Path, *, format: str | None = None) -> Workload:
     return Workload(path=path, format=chosen.name, bytes=size)
 
 
+def one_row(
+    workload: Workload, raw: bytes, *, header: bytes = b"", number: int = 1, line: int = 1
+) -> Row | None:
+    """The row in the bytes of one record that was cut out of the file; None for blank lines.
+
+    `header` is what stands before the first row, `number` and `line` are by what names an
+    InputError points at the row: it cannot be read, or the bytes are not those of one record.
+    """
+    stream = io.BytesIO(header + raw)
+    records = [
+        record
+        for record in _named_format(workload.format).records(_Lines(stream))
+        if record.fields is not None or record.fault is not None
+    ]
+    if not records:
+        return None
+    fault = records[0].fault if len(records) == 1 else _Fault("its quotes do not pair up")
+    if fault is not None or records[0].fields is None:
+        assert fault is not None
+        message = f"row {number} cannot be read: {fault.reason}"
+        raise InputError(_problem(fault, message, f"{workload.path}:{line}"))
+    return Row(number=number, line=line, fields=records[0].fields, size=len(raw))
+
+
 def digest(path: Path) -> str:
     """`sha256:` and the hex digest of the file's bytes as they are on disk."""
     with _reading(path) as (raw, _):
