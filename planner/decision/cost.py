@@ -113,13 +113,15 @@ def job_cost(card: RateCard, profile: TokenProfile, caching: Caching | None = No
         max(priced(End.VALUE, output.mean, hit_low), expected),
     )
     high = raised(expected, *(difference(each, expected) for each in dearer))
-    ceiling = _ceiling(card, profile, caching)
+    ceiling = max(_ceiling(card, profile, caching), expected)
+    p95 = plus(expected, scaled(difference(high, expected), P95_OF_HALF_WIDTH))
+    high = min(high, ceiling)
     return Cost(
         expected=expected,
         low=lowered(expected, *(difference(each, expected) for each in cheaper)),
-        high=min(high, max(ceiling, expected)),
-        p95=plus(expected, scaled(difference(high, expected), P95_OF_HALF_WIDTH)),
-        ceiling=max(ceiling, expected),
+        high=high,
+        p95=min(p95, high),
+        ceiling=ceiling,
         components=parts,
     )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
@@ -35,7 +36,8 @@ HALVINGS = 12
 VOLUMES = tuple(Fraction(2) ** power for power in range(-6, 7))
 LENGTHS = tuple(Fraction(2) ** power for power in range(-3, 4))
 CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99, 0.995)
-OWN_BATCHES = (1, 2, 3, 5, 8, 13, 20, 40, 80)
+MOST_BATCHES = 64
+"""More finished batches than that are no advice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +56,7 @@ class Flip:
 def flips(case: Case) -> tuple[Flip, ...]:
     """The nearest flips of one model's choice, each input walked alone."""
     return tuple(
-        flip
-        for walk in (_deadline, _volume, _output, _confidence, _history)
-        for flip in walk(case)
+        flip for walk in (_deadline, _volume, _output, _confidence, _history) for flip in walk(case)
     )
 
 
@@ -70,6 +70,7 @@ def _deadline(case: Case) -> Iterator[Flip]:
         return
     assessed = options.Assessment(case)
 
+    @cache
     def choice(seconds: float) -> str | None:
         return _choose(case, assessed.options(seconds), seconds).choice
 
@@ -82,6 +83,7 @@ def _deadline(case: Case) -> Iterator[Flip]:
 def _volume(case: Case) -> Iterator[Flip]:
     rows = case.profile.rows.value
 
+    @cache
     def choice(count: float) -> str | None:
         return _choice(replace(case, profile=case.profile.for_rows(max(1, round(count)))))
 
@@ -91,6 +93,7 @@ def _volume(case: Case) -> Iterator[Flip]:
 def _output(case: Case) -> Iterator[Flip]:
     mean = case.profile.output.mean
 
+    @cache
     def choice(tokens: float) -> str | None:
         output = _longer(case.profile.output, Fraction(tokens) / mean)
         return _choice(replace(case, profile=replace(case.profile, output=output)))
@@ -116,10 +119,9 @@ def _confidence(case: Case) -> Iterator[Flip]:
         return
     now = case.requirements.confidence
 
+    @cache
     def choice(share: float) -> str | None:
-        return _choice(
-            replace(case, requirements=replace(case.requirements, confidence=share))
-        )
+        return _choice(replace(case, requirements=replace(case.requirements, confidence=share)))
 
     yield from _nearest("confidence", choice, sorted({*CONFIDENCES, now}), now)
 
@@ -148,11 +150,18 @@ def _with_batches(case: Case, option: Option, before: str | None) -> Iterator[Fl
         ended=case.now,
         state="ended",
     )
-    for count in OWN_BATCHES:
-        choice = _choice(replace(case, history=case.history + (done,) * count))
-        if choice != before:
-            yield Flip(input="history", at=count, choice=choice, rising=True)
-            return
+
+    @cache
+    def choice(count: int) -> str | None:
+        return _choice(replace(case, history=case.history + (done,) * count))
+
+    if choice(MOST_BATCHES) == before:
+        return
+    few, many = 0, MOST_BATCHES
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (middle, many) if choice(middle) == before else (few, middle)
+    yield Flip(input="history", at=many, choice=choice(many), rising=True)
 
 
 # --- the search -------------------------------------------------------------------------

@@ -56,6 +56,11 @@ class Decision:
     choice: str | None
     why: str
 
+    def __post_init__(self) -> None:
+        """A choice across models is the choice of one of them."""
+        if self.choice is not None and self.choice not in {each.choice for each in self.models}:
+            raise ValueError(f"{self.choice} is no model's choice")
+
     @property
     def options(self) -> tuple[Option, ...]:
         """Every option of every model."""
@@ -165,10 +170,13 @@ def mark_dominated(options: Sequence[Option]) -> tuple[Option, ...]:
 def _beats(one: Option, other: Option) -> bool:
     """Whether `one` is as simple, as cheap and as likely as `other`, and strictly better in one.
 
-    Without a deadline nothing is beaten: a dearer lane may be the faster one.
+    Without a deadline nothing is beaten: a dearer lane may be the faster one. Nor is what
+    meets the demand beaten by what only may: its evidence is the better part of it.
     """
     mine, theirs = one.p_deadline, other.p_deadline
     if mine is None or theirs is None or one.complexity > other.complexity:
+        return False
+    if other.verdict is Verdict.MEETS and one.verdict is not Verdict.MEETS:
         return False
     dearer = _expected(one) > _expected(other)
     if dearer or mine.low < theirs.low or mine.mean < theirs.mean:

@@ -117,11 +117,6 @@ class Offer:
         """The lane's facts."""
         return self.support.lane
 
-    @property
-    def id(self) -> str:
-        """MODEL/LANE, as people and files name it."""
-        return f"{self.model.id}/{self.lane.id}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
@@ -148,10 +143,7 @@ def _offer(
 ) -> Offer:
     facts = support.lane(catalog, model, lane, on=on)
     published = support.limits(catalog, model, lane, tier=requirements.tier(model.provider), on=on)
-    # A person's own limits are those of the ordinary lane and of lanes with published ones;
-    # whether a special lane shares them nobody has said.
-    known = published.published or facts.lane.base
-    limits = _overridden(published, requirements.limits) if known else published
+    limits = _overridden(published, facts.lane, requirements.limits)
     try:
         card = prices.card(catalog, model, lane, on=on, region=requirements.region)
     except UnknownFactError as error:
@@ -165,10 +157,15 @@ def _offer(
     return Offer(model=model, support=facts, limits=limits, card=card)
 
 
-def _overridden(published: Limits, own: tuple[tuple[str, int], ...]) -> Limits:
-    """The vendor's limits with the person's own in place of those they name."""
-    own_limits: dict[str, Any] = dict(own)
-    return replace(published, **own_limits) if own else published
+def _overridden(published: Limits, lane: LaneFacts, own: tuple[tuple[str, int], ...]) -> Limits:
+    """The vendor's limits with the person's own in place of those they name.
+
+    The person's are those of the ordinary lane and of lanes with published ones: whether
+    another realtime lane shares them nobody has said.
+    """
+    known = published.published or lane.base or lane.delivery != "sync"
+    own_limits: dict[str, Any] = dict(own) if known else {}
+    return replace(published, **own_limits)
 
 
 class Assessment:
@@ -220,9 +217,9 @@ class _Single:
         if self.schedule is not None and deadline is not None:
             p = self.schedule.by(deadline)
         return Option(
-            id=offer.id,
+            id=self.id,
             provider=offer.model.provider,
-            model=offer.model.id,
+            model=self.case.profile.model,
             lane=offer.lane.id,
             delivery=offer.lane.delivery,
             cost=self.cost,
@@ -235,6 +232,11 @@ class _Single:
         )
 
     @property
+    def id(self) -> str:
+        """MODEL/LANE, as people and files name it."""
+        return f"{self.case.profile.model}/{self.offer.lane.id}"
+
+    @property
     def usable(self) -> bool:
         """Whether the lane can carry rows, and its cost and finish are known."""
         return not self.gates and self.cost is not None and self.schedule is not None
@@ -244,7 +246,10 @@ class _Single:
         if offer.support.state == "no":
             return None
         if offer.lane.delivery == "sync":
-            return timing.paced(case.profile, offer.limits, self.demand, self.cost)
+            paced = timing.paced(case.profile, offer.limits, self.demand, self.cost)
+            if paced is None or not offer.lane.open:
+                return paced
+            return timing.Windowed(inner=paced, spans=timing.open_spans(offer.lane, case.now))
         past = timing.Past(jobs=case.history, now=case.now)
         return timing.delivered(case.profile, offer, self.demand, past, seed=case.seed)
 
@@ -265,24 +270,13 @@ class _Single:
         yield from self._affordable()
 
     def _offered(self) -> Iterator[Gate]:
-        state, lane = self.offer.support.state, self.offer.lane
+        state = self.offer.support.state
         if state == "no":
             yield Gate(code="unsupported", message=self.offer.support.why)
         elif state == "unknown":
             yield Gate(code="support-unknown", message=self.offer.support.why, missing_fact=True)
         elif self.no_price is not None:
             yield Gate(code="price-unknown", message=self.no_price, missing_fact=True)
-        elif self._beyond_published():
-            yield Gate(
-                code="price-unknown",
-                message=f"no {lane.title} price is published for prompts as long as the largest "
-                f"row's ({self.case.profile.sizes.largest:,} tokens)",
-                missing_fact=True,
-            )
-
-    def _beyond_published(self) -> bool:
-        end = self.offer.card.published_to if self.offer.card else None
-        return end is not None and end.reached(self.case.profile.sizes.largest)
 
     def _allowed(self) -> Iterator[Gate]:
         demand, lane = self.demand, self.offer.lane
@@ -388,17 +382,22 @@ class _Single:
         card, change = self.offer.card, self._next_change
         if card is None or change is None or self.cost is None:
             return
-        last = self.case.now + timedelta(seconds=self._horizon(deadline))
-        if change.date > last.date():
+        now = self.case.now
+        last = card.on + ((now + timedelta(seconds=self._horizon(deadline))).date() - now.date())
+        if change.date > last:
             return
-        said = f"{change.what} on {change.date}, which may be before the job is done"
-        if change.rates is not None:
-            then = prices.card(
-                self.case.catalog, card.model, card.lane, on=change.date, region=card.region
-            )
-            later = job_cost(then, self.case.profile).expected
-            said += f": {dollars(self.cost.expected)} today, {dollars(later)} from then on"
-        yield said
+        if change.rates is None:
+            yield f"{change.what}, which may be before the job is done"
+            return
+        then = prices.card(
+            self.case.catalog, self.offer.model, card.lane, on=change.date, region=card.region
+        )
+        later, unknown = _priced_by(then, self.case.profile)
+        yield (
+            f"{change.what} on {change.date}, which may be before the job is done: "
+            f"{dollars(self.cost.expected)} today, "
+            f"{unknown if later is None else dollars(later.expected)} from then on"
+        )
 
     @cached_property
     def _next_change(self) -> Change | None:
@@ -413,10 +412,13 @@ class _Single:
 
 def _priced(offer: Offer, profile: TokenProfile) -> tuple[Cost | None, str | None]:
     """The cost, or why there is none."""
-    if offer.card is None:
-        return None, offer.no_price
+    return (None, offer.no_price) if offer.card is None else _priced_by(offer.card, profile)
+
+
+def _priced_by(card: RateCard, profile: TokenProfile) -> tuple[Cost | None, str | None]:
     try:
-        return job_cost(offer.card, profile), None
+        card.over(profile.sizes.largest)
+        return job_cost(card, profile), None
     except UnknownFactError as error:
         return None, error.problems[0].message
 
@@ -444,10 +446,11 @@ def verdict(
 def _pairs(singles: tuple[_Single, ...]) -> Iterator[tuple[_Single, _Single]]:
     """Every lane that can be cancelled with the base lane that could take over."""
     base = next((each for each in singles if each.offer.lane.base), None)
-    if base is None or not base.usable:
+    if base is None or not base.usable or not isinstance(base.schedule, timing.Paced):
         return
     for each in singles:
-        if each.offer.lane.per_batch is not None and each.usable:
+        delivered = isinstance(each.schedule, timing.Delivered)
+        if delivered and each.usable and each.offer.lane.per_batch is not None:
             yield each, base
 
 
@@ -455,28 +458,31 @@ def _rescues(singles: tuple[_Single, ...], deadline: float) -> Iterator[Option]:
     """Batch first; at the last safe moment cancel, and run what is unfinished in realtime."""
     for batch, base in _pairs(singles):
         assert isinstance(base.schedule, timing.Paced)
+        assert isinstance(batch.schedule, timing.Delivered)
         cancel = float(batch.offer.lane.cancel or ASSUMED_CANCEL)
         at = deadline - base.schedule.quoted - cancel
-        if at > 0:
-            yield _rescue(batch, base, at, deadline)
+        done = batch.schedule.by(at)
+        if at > 0 and done is not None:
+            yield _rescue(batch, base, Rescue(at=at, p_no_rescue=done.mean), done, deadline)
 
 
-def _rescue(batch: _Single, base: _Single, at: float, deadline: float) -> Option:
+def _rescue(
+    batch: _Single, base: _Single, rescue: Rescue, done: Probability, deadline: float
+) -> Option:
     assert isinstance(batch.schedule, timing.Delivered)
     assert batch.cost is not None
     assert base.cost is not None
-    done = batch.schedule.by(at) or timing.CERTAINLY_NOT
     sure = batch.demand.confidence
     return Option(
-        id=f"{batch.offer.id}>{base.offer.lane.id}",
+        id=f"{batch.id}>{base.offer.lane.id}",
         provider=batch.offer.model.provider,
-        model=batch.offer.model.id,
+        model=batch.case.profile.model,
         lane=batch.offer.lane.id,
         delivery=batch.offer.lane.delivery,
         strategy="rescue",
-        cost=either(batch.schedule.done_share(at), batch.cost, base.cost),
+        cost=either(batch.schedule.done_share(rescue.at), batch.cost, base.cost),
         finish=_rescued(batch.schedule.finish, done, deadline),
-        rescue=Rescue(at=at, p_no_rescue=done.mean),
+        rescue=rescue,
         p_deadline=Probability(
             mean=done.mean + (1 - done.mean) * sure,
             low=done.low + (1 - done.low) * sure,
@@ -525,23 +531,38 @@ def _split(case: Case, batch: _Single, base: _Single, first: int, deadline: floa
     rest = case.profile.rows.value - first
     now = _Single(replace(case, profile=case.profile.for_rows(first)), base.offer)
     later = _Single(replace(case, profile=case.profile.for_rows(rest)), batch.offer)
+    assert now.schedule is not None
     assert later.schedule is not None
     assert later.cost is not None
     assert now.cost is not None
-    done = later.schedule.by(deadline) or timing.CERTAINLY_NOT
+    done = later.schedule.by(deadline)
     sure = case.requirements.confidence
-    p = Probability(mean=done.mean, low=done.low * sure, high=done.high)
+    p = None if done is None else replace(done, low=done.low * sure)
     return Option(
-        id=f"{batch.offer.id}|{base.offer.lane.id}",
+        id=f"{batch.id}|{base.offer.lane.id}",
         provider=batch.offer.model.provider,
-        model=batch.offer.model.id,
+        model=case.profile.model,
         lane=batch.offer.lane.id,
         delivery=batch.offer.lane.delivery,
         strategy="split",
         cost=both(now.cost, later.cost),
-        finish=later.schedule.finish,
+        finish=_later_of(now.schedule.finish, later.schedule.finish),
         p_deadline=p,
         grade=later.schedule.grade,
         verdict=verdict(later.schedule, p, deadline, sure),
         risks=(f"{first:,} rows in realtime beside {rest:,} in batch, from two pools of limits",),
+    )
+
+
+def _later_of(paced: Finish, batch: Finish) -> Finish:
+    """Both parts have to be there: the batch's finish, not before the realtime part's."""
+
+    def last(one: float | None, other: float | None) -> float | None:
+        return None if one is None or other is None else max(one, other)
+
+    return replace(
+        batch,
+        p50=last(paced.p50, batch.p50),
+        p95=last(paced.p95, batch.p95),
+        p95_raw=last(paced.p95_raw, batch.p95_raw),
     )

@@ -9,7 +9,8 @@ deadline, so that whoever needs another deadline (rescue, flips, map) asks the s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -224,15 +225,87 @@ def _uses(
 def too_large(profile: TokenProfile, limits: Limits, cost: Cost | None) -> tuple[str, int] | None:
     """(limit, units of the largest row) where one row alone is over a limit, else None."""
     largest = float(profile.sizes.largest)
+    with_answer = largest + float(profile.output.mean)
     buckets = limit_buckets(profile, limits, cost, None)
-    answer = {bucket.name: bucket.use for bucket in buckets}.get("otpm", 0.0)
-    over = realtime.oversized(
-        buckets, {"itpm": largest, "tpm": largest + float(profile.output.mean), "otpm": answer}
-    )
-    if over is None:
+    uses = {bucket.name: bucket.use for bucket in buckets}
+    uses |= {"itpm": largest, "tpm": max(with_answer, uses.get("tpm", 0.0))}
+    over = realtime.oversized(buckets, uses)
+    return None if over is None else (over.name, math.ceil(uses[over.name]))
+
+
+# --- lanes that are not always there ----------------------------------------------------
+
+HORIZON_DAYS = 60
+"""How far ahead opening hours are laid out; beyond it nothing is promised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windowed:
+    """A schedule that runs only while its lane is open, such as an off-peak discount.
+
+    `spans` are the open stretches ahead, in seconds from now; the job works through them
+    and rests between them. Both directions are monotone, so every law of the inner
+    schedule holds for this one.
+    """
+
+    inner: Paced
+    spans: tuple[tuple[float, float], ...]
+
+    @property
+    def grade(self) -> str:
+        """The inner schedule's evidence."""
+        return self.inner.grade
+
+    @cached_property
+    def finish(self) -> Finish:
+        """The inner finish, with the closed stretches put in."""
+        finish = self.inner.finish
+        return replace(
+            finish,
+            p50=self._elapsed(finish.p50),
+            p95=self._elapsed(finish.p95),
+            p95_raw=self._elapsed(finish.p95_raw),
+            last_admission=self._elapsed(finish.last_admission),
+        )
+
+    def by(self, deadline: float) -> Probability:
+        """The inner probability for the time that the lane is open until then."""
+        return self.inner.by(sum(max(0.0, min(end, deadline) - start) for start, end in self.spans))
+
+    def vouches_for(self, deadline: float) -> bool:
+        """Opening hours are published; the quoted time carries its own margin."""
+        return self.inner.vouches_for(deadline)
+
+    def _elapsed(self, active: float | None) -> float | None:
+        """When so many open seconds have passed; None beyond the horizon."""
+        left = active
+        for start, end in self.spans:
+            if left is None or left <= end - start:
+                return None if left is None else start + left
+            left -= end - start
         return None
-    units = largest if over.name in ("itpm", "tpm") else over.use
-    return over.name, math.ceil(units)
+
+
+def open_spans(lane: LaneFacts, now: datetime) -> tuple[tuple[float, float], ...]:
+    """The lane's open stretches from now on, in seconds from now, joined where they touch."""
+    spans: list[tuple[float, float]] = []
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    for ahead in range(HORIZON_DAYS):
+        day = midnight + timedelta(days=ahead)
+        for start, end in sorted(_minutes(lane, day.weekday())):
+            first = (day + timedelta(minutes=start) - now).total_seconds()
+            last = (day + timedelta(minutes=end) - now).total_seconds()
+            if last <= 0:
+                continue
+            if spans and spans[-1][1] >= first:
+                spans[-1] = (spans[-1][0], last)
+            else:
+                spans.append((max(0.0, first), last))
+    return tuple(spans)
+
+
+def _minutes(lane: LaneFacts, weekday: int) -> list[tuple[int, int]]:
+    return [span for hours in lane.open if weekday in hours.days for span in hours.minutes]
 
 
 # --- lanes that answer later ------------------------------------------------------------
