@@ -18,9 +18,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from planner.errors import Collector, InputError, Problem, did_you_mean
+from planner.workload import media as pictures
+from planner.workload.media import Media, UncountableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jinja2 import Template as JinjaTemplate
     from jinja2 import nodes
@@ -48,24 +50,32 @@ _SHOWN_COLUMNS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One turn: `role` is system, user, assistant or tool."""
+    """One turn: `role` is system, user, assistant or tool; `media` are its pictures and PDFs."""
 
     role: str
     content: str
+    media: tuple[Media, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What is sent for one row, in no vendor's words.
 
-    `tools` and `schema` are compact JSON, `max_output_tokens` the request's own ceiling;
-    only ready-made requests bring them.
+    `tools` (a list of definitions) and `schema` (of the answer) are compact JSON, `forced`
+    says that some tool must be called, `max_output_tokens` is the request's own ceiling; only
+    ready-made requests bring them.
     """
 
     messages: tuple[Message, ...]
     tools: str | None = None
     schema: str | None = None
     max_output_tokens: int | None = None
+    forced: bool = False
+
+    @property
+    def media(self) -> tuple[Media, ...]:
+        """The pictures and documents of all messages."""
+        return tuple(each for message in self.messages for each in message.media)
 
 
 class Prompt(Protocol):
@@ -366,26 +376,41 @@ def _insertion(column: str) -> str:
 # --- rows that are requests already -----------------------------------------------------
 
 
+def _nothing_refused(_: Media) -> None:
+    return None
+
+
 class ReadyMade:
     """Requests that the rows bring with them: chats, and request files made for a batch lane.
 
     They are told apart by their shape, not by whose they are. `answers` says whether a last
     assistant turn is an answer (a chat that was had: an output sample, never input) or a
-    beginning that is sent along (a request file).
+    beginning that is sent along (a request file). `uncountable` refuses what no counter can
+    count, so that no row is counted as less than it is.
     """
 
-    def __init__(self, *, answers: bool) -> None:
+    def __init__(
+        self, *, answers: bool, uncountable: Callable[[Media], str | None] = _nothing_refused
+    ) -> None:
         self.answers = answers
+        self.uncountable = uncountable
 
     def check(self, columns: Sequence[str]) -> None:
         """Nothing to check before the rows: each is judged by itself."""
 
     def render(self, row: Row) -> Request:
-        """The request in the row; InputError where it holds none, or more than text."""
+        """The request in the row; InputError where it holds none, or what nobody can count."""
         try:
-            return self._request(_payload(row.fields))
+            made = self._request(_payload(row.fields))
         except _NoRequestError as error:
             raise _row_error(row, "not-a-request", str(error), _SKIP_HINT) from None
+        except UncountableError as error:
+            raise _row_error(row, "uncountable", str(error), _SKIP_HINT) from None
+        for each in made.media:
+            reason = self.uncountable(each)
+            if reason is not None:
+                raise _row_error(row, "uncountable", reason, _SKIP_HINT)
+        return made
 
     def answer(self, row: Row) -> str | None:
         """The text of the answer that a chat ends with, or None."""
@@ -402,11 +427,13 @@ class ReadyMade:
         messages = _system(payload) + turns
         if not any(message.role != "system" for message in messages):
             raise _NoRequestError("nobody asks anything in it")
+        tools = _first(payload, "tools", "functions")
         return Request(
             messages=messages,
-            tools=_compact(payload.get("tools")),
-            schema=_compact(_first(payload, "response_format", "output_format", "text")),
+            tools=_compact(tools) if tools else None,
+            schema=_schema(payload),
             max_output_tokens=_ceiling(payload),
+            forced=_is_forced(payload.get("tool_choice")),
         )
 
 
@@ -429,14 +456,37 @@ def _compact(value: object) -> str | None:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+_WRAPPINGS = ("format", "json_schema", "schema")
+"""Keys under which a request wraps the schema that its answer has to follow."""
+
+
+def _schema(payload: Mapping[str, object]) -> str | None:
+    """The schema of the answer, out of its wrapping; None where any text or JSON will do."""
+    found = _first(payload, "response_format", "output_format", "output_config", "text")
+    wrapped = ""
+    while isinstance(found, dict):
+        key = next((key for key in _WRAPPINGS if isinstance(found.get(key), dict)), None)
+        if key is None:
+            break
+        wrapped, found = key, found[key]
+    return _compact(found) if wrapped == "schema" else None
+
+
+def _is_forced(choice: object) -> bool:
+    """Whether the model must call a tool."""
+    kind = choice.get("type") if isinstance(choice, dict) else choice
+    return kind in ("any", "required", "tool", "function", "custom")
+
+
 def _ceiling(payload: Mapping[str, object]) -> int | None:
     value = _first(payload, "max_tokens", "max_completion_tokens", "max_output_tokens")
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _system(payload: Mapping[str, object]) -> tuple[Message, ...]:
-    text = _text(_first(payload, "system", "instructions"))
-    return (Message(role="system", content=text),) if text else ()
+    said = _first(payload, "system", "instructions")
+    text, media = _content(said)
+    return (Message(role="system", content=text, media=media),) if text or media else ()
 
 
 def _turns(payload: Mapping[str, object]) -> tuple[Message, ...]:
@@ -448,42 +498,81 @@ def _turns(payload: Mapping[str, object]) -> tuple[Message, ...]:
     return tuple(map(_turn, turns))
 
 
+_SYSTEM_ROLES = ("system", "developer")
+_OWN_WORDS = frozenset(
+    {"id", "call_id", "tool_call_id", "tool_use_id", "type", "status", "role", "cache_control"}
+)
+"""Keys of a call or a result that only tie it to another: the model is not shown them."""
+
+
 def _turn(turn: object) -> Message:
     if not isinstance(turn, dict):
         raise _NoRequestError("a message is not an object")
     role = turn.get("role", "tool")
     if not isinstance(role, str):
         raise _NoRequestError("a message's role is not text")
-    if "content" not in turn:
-        return Message(role=role, content=_compact(turn) or "")
-    called = _compact(_first(turn, "tool_calls", "function_call"))
-    return Message(role=role, content=_text(turn["content"]) + (called or ""))
+    role = "system" if role in _SYSTEM_ROLES else role
+    if "content" not in turn and not _called(turn):
+        return Message(role=role, content=_call(turn))
+    text, media = _content(turn.get("content"))
+    return Message(role=role, content="".join((text, *_called(turn))), media=media)
 
 
-def _text(content: object) -> str:
-    """A message's content as text: a string, or the text parts it is made of."""
+def _called(turn: Mapping[str, Any]) -> tuple[str, ...]:
+    """The tool calls that a turn of the model makes."""
+    calls = _first(turn, "tool_calls", "function_call") or []
+    return tuple(_call(call) for call in (calls if isinstance(calls, list) else [calls]))
+
+
+def _call(call: object) -> str:
+    """A call or its result as the model sees it: what is said, without what ties it to others."""
+    if not isinstance(call, dict):
+        raise _NoRequestError("a tool call is not an object")
+    inner = call.get("function")
+    said = inner if isinstance(inner, dict) else call
+    return _compact({key: value for key, value in said.items() if key not in _OWN_WORDS}) or ""
+
+
+def _content(content: object) -> tuple[str, tuple[Media, ...]]:
+    """A message's content as text (a string, or the text parts it is made of) and media."""
     if content is None:
-        return ""
+        return "", ()
     if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "\n".join(map(_part_text, content))
-    raise _NoRequestError("a message's content is neither text nor a list of parts")
+        return content, ()
+    if not isinstance(content, list):
+        raise _NoRequestError("a message's content is neither text nor a list of parts")
+    texts: list[str] = []
+    media: list[Media] = []
+    for part in content:
+        text, more = _part(part)
+        texts += [] if text is None else [text]
+        media += more
+    return "\n".join(texts), tuple(media)
 
 
-def _part_text(part: object) -> str:
+def _part(part: object) -> tuple[str | None, tuple[Media, ...]]:
     if isinstance(part, str):
-        return part
+        return part, ()
     if not isinstance(part, dict):
         raise _NoRequestError("a part of a message is neither text nor an object")
     text = _first(part, "text", "refusal", "thinking")
     if isinstance(text, str):
-        return text
-    if part.get("type") == "tool_result":
-        return _text(part.get("content"))
-    if part.get("type") == "tool_use":
-        return _compact({key: part.get(key) for key in ("name", "input")}) or ""
-    raise _NoRequestError(f"a part of type {part.get('type', 'unknown')} is not text")
+        return text, ()
+    kind, source = part.get("type"), part.get("source")
+    if kind == "tool_result":
+        return _content(part.get("content"))
+    if kind == "tool_use":
+        return _call(part), ()
+    if kind == "document" and isinstance(source, dict) and source.get("type") in _WRITTEN:
+        return _content(_first(source, "data", "content"))
+    seen = pictures.of_part(part)
+    if seen is None:
+        raise _NoRequestError(f"a part of type {part.get('type', 'unknown')} is not text")
+    return None, (seen,)
+
+
+_WRITTEN = ("text", "content")
+"""Sources of a document that is text after all."""
 
 
 # --- the choice -------------------------------------------------------------------------
@@ -509,11 +598,13 @@ def choose(
     prompt_name: str = "--prompt",
     system_name: str = "--system",
     skip_bad: bool = False,
+    uncountable: Callable[[Media], str | None] = _nothing_refused,
 ) -> Chosen:
     """The template that is given, the requests the rows bring, or the one text column.
 
     Everything that can be known before the pass fails here: syntax, unknown columns, and
-    (unless bad rows are skipped) the first row's request.
+    (unless bad rows are skipped) the first row's request. `uncountable` says why a picture or
+    document cannot be counted; rows with such a one are refused.
     """
     sample = workload.head(skip_bad=skip_bad)
     columns = workload.columns(sample)
@@ -522,7 +613,7 @@ def choose(
     if prompt is not None:
         chosen = Template(prompt, system, prompt_name=prompt_name, system_name=system_name)
     elif workload.format in READY_MADE:
-        chosen, said = _ready_made(workload.format, system, system_name)
+        chosen, said = _ready_made(workload.format, system, system_name, uncountable)
     else:
         chosen, said = default_template(columns, sample, system)
     chosen.check(columns)
@@ -538,7 +629,12 @@ READY_MADE = {
 """Formats whose rows are requests: whether they end in answers, and what is said of them."""
 
 
-def _ready_made(format: str, system: str | None, system_name: str) -> tuple[ReadyMade, str]:
+def _ready_made(
+    format: str,
+    system: str | None,
+    system_name: str,
+    uncountable: Callable[[Media], str | None],
+) -> tuple[ReadyMade, str]:
     answers, said = READY_MADE[format]
     if system is not None:
         raise InputError.of(
@@ -546,4 +642,5 @@ def _ready_made(format: str, system: str | None, system_name: str) -> tuple[Read
             f"{system_name} is given, and the rows bring their own messages ({format} format)",
             hint="leave it out, or give a --prompt too, which takes the rows as mere columns",
         )
-    return ReadyMade(answers=answers), f"The rows are requests already ({format} format): {said}."
+    made = ReadyMade(answers=answers, uncountable=uncountable)
+    return made, f"The rows are requests already ({format} format): {said}."

@@ -23,16 +23,19 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from planner import strict_yaml
 from planner.errors import UnknownFactError, did_you_mean
-from planner.workload import encodings
+from planner.workload import definitions, encodings
+from planner.workload import media as pictures
 from planner.workload.content import Content, Survey
 from planner.workload.encodings import RepeatingTexts
+from planner.workload.media import NO_RULES, UncountableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import date
     from decimal import Decimal
 
     from planner.workload.content import ContentMix
+    from planner.workload.media import Media, MediaRules
     from planner.workload.prompt import Request
 
 TABLE = Path(__file__).parent / "counters.yaml"
@@ -69,14 +72,19 @@ class Framing:
     """Tokens that a chat request adds to its text; they are counted as they are, never scaled.
 
     `per_message` is for every message that is not the system's; `tools` and `schema` are added
-    once where the request has any.
+    once where the request has any (`tools_forced` instead where it must call one; None: the
+    same). How tools and schemas are shown to a model is known within `tool_error` tokens a
+    definition and `schema_error` a schema.
     """
 
     per_request: int
     per_message: int
     per_system: int
     tools: int = 0
+    tools_forced: int | None = None
     schema: int = 0
+    tool_error: int = 0
+    schema_error: int = 0
     as_of: date | None = None
 
     def of(self, shape: Shape) -> int:
@@ -85,9 +93,21 @@ class Framing:
             self.per_request
             + self.per_message * shape.messages
             + self.per_system * shape.systems
-            + (self.tools if shape.tools else 0)
-            + (self.schema if shape.schema else 0)
+            + self._tools(shape.tools)
+            + (self.schema if shape.schema is not None else 0)
         )
+
+    def error(self, shape: Shape) -> int:
+        """How far a request of that shape may be off, in tokens either way."""
+        definitions_ = shape.tools.definitions if shape.tools else 0
+        return self.tool_error * definitions_ + (
+            self.schema_error if shape.schema is not None else 0
+        )
+
+    def _tools(self, tools: Tools | None) -> int:
+        if tools is None:
+            return 0
+        return self.tools_forced if tools.forced and self.tools_forced is not None else self.tools
 
     @property
     def known(self) -> bool:
@@ -95,15 +115,34 @@ class Framing:
         return self.as_of is not None
 
 
+class Tools(NamedTuple):
+    """The tool definitions of a request, in tokens of the counting encoding."""
+
+    definitions: int
+    """How many there are."""
+    as_json: int
+    as_types: int
+    forced: bool = False
+
+
+class Schema(NamedTuple):
+    """The schema that an answer has to follow, in tokens of the counting encoding."""
+
+    as_json: int
+    as_types: int
+    """Without what a strict schema says anyway."""
+
+
 class Shape(NamedTuple):
     """All that a counter needs to know of a request: tokens of its text, and its parts."""
 
     text: int
-    """Tokens of every content, tool definition and schema in the counting encoding."""
+    """Tokens of every message in the counting encoding."""
     messages: int
     systems: int
-    tools: bool
-    schema: bool
+    tools: Tools | None = None
+    schema: Schema | None = None
+    media: tuple[Media, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +186,9 @@ class Counter:
     encoding: str
     grade: Grade
     framing: Framing
+    tools_as: Literal["json", "types"] = "json"
+    """How the vendor shows tool definitions and schemas to the model."""
+    media: MediaRules = NO_RULES
     bands: Mapping[Content, Ends] | None = None
     narrowed_by: str | None = None
     note: str | None = None
@@ -157,11 +199,23 @@ class Counter:
 
     def request(self, request: Request) -> int:
         """Tokens of a request's text in the counting encoding, before band and frame."""
-        return sum(map(self.text, parts(request)))
+        return self._text(shape(request, self.text))
 
     def frame(self, request: Request) -> int:
-        """Tokens that the request's structure adds; the band does not apply to them."""
-        return self.framing.of(shape(request, text=0))
+        """Tokens that the request adds to its text; the band does not apply to them.
+
+        UncountableError where it holds a picture or document without a known formula.
+        """
+        found = shape(request, self.text)
+        return self.framing.of(found) + self._media(found)[1]
+
+    def uncountable(self, media: Media) -> str | None:
+        """Why a picture or document cannot be counted, or None where it can."""
+        try:
+            self.media.tokens(media)
+        except UncountableError as error:
+            return str(error)
+        return None
 
     def band(self, mix: ContentMix) -> Band:
         """The band for a job of that content: each kind's band, weighted by its share.
@@ -177,12 +231,20 @@ class Counter:
         return Band(low=low, mid=mid, high=high, said=said, narrowed_by=self.narrowed_by)
 
     def sizes(self, tally: Tally) -> Histograms:
-        """The prompt sizes of a tallied job; a row is its text times the ratio, plus its frame."""
+        """The prompt sizes of a tallied job; a row is its text times the ratio, plus its frame.
+
+        UncountableError where a row holds a picture or document without a known formula.
+        """
         if tally.encoding.name != self.encoding:
             raise ValueError(f"{self.key} counts with {self.encoding}, not {tally.encoding.name}")
         band = self.band(tally.mix())
-        low, value, high = (self._histogram(tally, by) for by in (band.low, band.mid, band.high))
-        return Histograms(low=low, value=value, high=high, band=band)
+        rows: tuple[Multiset[int], ...] = (Multiset(), Multiset(), Multiset())
+        for each, count in tally.shapes.items():
+            for histogram, size in zip(rows, self._sizes(each, band), strict=True):
+                histogram[size] += count
+        low, value, high = rows
+        said = " ".join((band.said, *self._said_of_parts(tally.shapes)))
+        return Histograms(low=low, value=value, high=high, band=replace(band, said=said))
 
     def measured(
         self, *, low: Fraction, mid: Fraction, high: Fraction, grade: Grade, note: str
@@ -194,11 +256,45 @@ class Counter:
     def _ends(self, kind: Content) -> Ends:
         return ONE_TO_ONE if self.bands is None else self.bands[kind]
 
-    def _histogram(self, tally: Tally, ratio: Fraction) -> Mapping[int, int]:
-        rows: Multiset[int] = Multiset()
-        for each, count in tally.shapes.items():
-            rows[stretched(each.text, ratio) + self.framing.of(each)] += count
-        return rows
+    def _text(self, of: Shape) -> int:
+        """Tokens that the band applies to: messages, definitions as they are shown, schema."""
+        shown = [each for each in (of.tools, of.schema) if each is not None]
+        typed = self.tools_as == "types"
+        return of.text + sum(each.as_types if typed else each.as_json for each in shown)
+
+    def _media(self, of: Shape) -> tuple[int, int, int]:
+        ends = [self.media.tokens(each) for each in of.media]
+        low, value, high = (sum(each[end] for each in ends) for end in range(3))
+        return low, value, high
+
+    def _sizes(self, of: Shape, band: Band) -> tuple[int, int, int]:
+        """The low, expected and high size of a row of that shape."""
+        text, frame, error = self._text(of), self.framing.of(of), self.framing.error(of)
+        low, value, high = self._media(of)
+        at_least = stretched(text, band.low) + frame + low - error
+        return (
+            max(0, at_least),
+            stretched(text, band.mid) + frame + value,
+            stretched(text, band.high) + frame + high + error,
+        )
+
+    def _said_of_parts(self, shapes: Mapping[Shape, int]) -> Iterator[str]:
+        """What has to be said of rows that are more than text."""
+        framing, as_of = self.framing, f", as of {self.framing.as_of}" if self.framing.as_of else ""
+        if any(each.tools for each in shapes):
+            shown = "TypeScript types" if self.tools_as == "types" else "JSON"
+            yield (
+                f"Tool definitions are counted as {shown} with {framing.tools:,} tokens around them"
+                f"{as_of}: an estimate, within {framing.tool_error} tokens a tool."
+            )
+        if any(each.schema is not None for each in shapes):
+            yield (
+                f"An answer's schema is counted with {framing.schema:,} tokens around it{as_of}: "
+                f"an estimate, within {framing.schema_error}."
+            )
+        if any(each.media for each in shapes):
+            when = f", as of {self.media.as_of}" if self.media.as_of else ""
+            yield f"Pictures and documents are counted by their vendor's formula{when}."
 
     def _said(self, mix: ContentMix, low: Fraction, mid: Fraction, high: Fraction) -> str:
         frame = "" if self.framing.known else " What its chat format adds is not known: 0 is taken."
@@ -228,6 +324,8 @@ class Tally:
         self._survey = Survey()
         self._prefix: tuple[str, ...] | None = None
         self._places: list[RepeatingTexts] = []
+        self._tools: tuple[str, Tools] | None = None
+        self._schema: tuple[str, Schema] | None = None
 
     @property
     def rows(self) -> int:
@@ -243,9 +341,32 @@ class Tally:
         counts = [place.count(text) for place, text in zip(self._places, texts, strict=False)]
         for text, tokens in zip(texts, counts, strict=True):
             self._survey.add(text, tokens * rows)
-        counted = shape(request, sum(counts))
+        counted = self._shape(request, counts)
         self.shapes[counted] += rows
         return counted
+
+    def _shape(self, request: Request, counts: list[int]) -> Shape:
+        """The shape, from the counts of its parts in their order."""
+        first = len(counts) - len(request.messages)
+        tools, schema = request.tools, request.schema
+        return _shape(
+            request,
+            text=sum(counts[first:]),
+            tools=None if tools is None else self._read_tools(tools, counts[0]),
+            schema=None if schema is None else self._read_schema(schema, counts[first - 1]),
+        )
+
+    # Definitions are read once where rows repeat them.
+
+    def _read_tools(self, tools: str, as_json: int) -> Tools:
+        if self._tools is None or self._tools[0] != tools:
+            self._tools = tools, _tools(tools, self.encoding.count, as_json)
+        return self._tools[1]
+
+    def _read_schema(self, schema: str, as_json: int) -> Schema:
+        if self._schema is None or self._schema[0] != schema:
+            self._schema = schema, _schema(schema, self.encoding.count, as_json)
+        return self._schema[1]
 
     def mix(self) -> ContentMix:
         """What kinds of text were seen so far."""
@@ -270,16 +391,38 @@ def common_prefix(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ..
     return min(one, other, key=len)
 
 
-def shape(request: Request, text: int) -> Shape:
-    """The shape of a request whose text has that many tokens."""
+def shape(request: Request, count: Callable[[str], int]) -> Shape:
+    """The shape of a request, its texts counted by `count`."""
+    tools, schema = request.tools, request.schema
+    return _shape(
+        request,
+        text=sum(count(message.content) for message in request.messages),
+        tools=None if tools is None else _tools(tools, count, count(tools)),
+        schema=None if schema is None else _schema(schema, count, count(schema)),
+    )
+
+
+def _shape(request: Request, *, text: int, tools: Tools | None, schema: Schema | None) -> Shape:
     systems = sum(message.role == SYSTEM for message in request.messages)
     return Shape(
         text=text,
         messages=len(request.messages) - systems,
         systems=systems,
-        tools=request.tools is not None,
-        schema=request.schema is not None,
+        tools=None if tools is None else tools._replace(forced=request.forced),
+        schema=schema,
+        media=request.media,
     )
+
+
+def _tools(tools: str, count: Callable[[str], int], as_json: int) -> Tools:
+    found = definitions.read(tools)
+    return Tools(
+        definitions=len(found), as_json=as_json, as_types=count(definitions.as_types(found))
+    )
+
+
+def _schema(schema: str, count: Callable[[str], int], as_json: int) -> Schema:
+    return Schema(as_json=as_json, as_types=count(definitions.bare(schema)))
 
 
 def stretched(tokens: int, ratio: Fraction) -> int:
@@ -291,13 +434,14 @@ def counter(
     key: str,
     *,
     claim: Literal["exact", "assumed"] | None = None,
-    framing: Framing | None = None,
+    framing: Mapping[str, Any] | None = None,
+    media: MediaRules | None = None,
 ) -> Counter:
     """The counter of that name, with what the catalog claims of the model that uses it.
 
     `claim` grades a counter whose vocabulary is the model's (without one it is assumed); a
-    banded counter stays a ratio. `framing` replaces the counter's own. Raises
-    UnknownFactError for a name that is not in the table.
+    banded counter stays a ratio. What `framing` names and `media` replace the counter's own.
+    Raises UnknownFactError for a name that is not in the table.
     """
     found = table().get(key)
     if found is None:
@@ -307,7 +451,8 @@ def counter(
             hint=did_you_mean(key, table()) or f"counters: {', '.join(table())}",
         )
     grade = Grade.RATIO if found.bands is not None else Grade(claim or Grade.ASSUMED)
-    return replace(found, grade=grade, framing=framing or found.framing)
+    own = replace(found.framing, **framing) if framing else found.framing
+    return replace(found, grade=grade, framing=own, media=media or found.media)
 
 
 @cache
@@ -325,6 +470,8 @@ def _counter(key: str, row: Mapping[str, Any]) -> Counter:
         encoding=row["encoding"],
         grade=Grade.RATIO if bands else Grade.ASSUMED,
         framing=Framing(**row["framing"]),
+        tools_as=row.get("tools_as", "json"),
+        media=pictures.rules(row["media"]) if "media" in row else NO_RULES,
         bands=_bands(bands) if bands else None,
         narrowed_by=row.get("narrowed_by"),
         note=row.get("note"),

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.errors import InputError
+from planner.workload.media import Media
 from planner.workload.prompt import (
     Message,
     ReadyMade,
@@ -369,6 +370,9 @@ def test_the_last_turn_of_a_chat_is_its_answer_not_its_input() -> None:
     assert reader.answer(row(messages=[{"role": "user", "content": "a"}])) is None
 
 
+CALL = {"id": "t", "type": "function", "function": {"name": "n", "arguments": "{}"}}
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
@@ -379,24 +383,26 @@ def test_the_last_turn_of_a_chat_is_its_answer_not_its_input() -> None:
                     "messages": [
                         {"role": "system", "content": "S"},
                         {"role": "user", "content": "a"},
-                        {"role": "assistant", "content": None, "tool_calls": [{"id": "t"}]},
+                        {"role": "assistant", "content": None, "tool_calls": [CALL]},
                         {"role": "tool", "content": "4"},
                     ],
                     "max_completion_tokens": 9,
                     "tools": [{"name": "é"}],
-                    "response_format": {"type": "json_object"},
+                    "response_format": {"type": "json_schema", "json_schema": {"schema": {}}},
+                    "tool_choice": "required",
                 },
             },
             Request(
                 messages=(
                     Message(role="system", content="S"),
                     Message(role="user", content="a"),
-                    Message(role="assistant", content='[{"id":"t"}]'),
+                    Message(role="assistant", content='{"name":"n","arguments":"{}"}'),
                     Message(role="tool", content="4"),
                 ),
                 tools='[{"name":"é"}]',
-                schema='{"type":"json_object"}',
+                schema="{}",
                 max_output_tokens=9,
+                forced=True,
             ),
         ),
         (
@@ -418,7 +424,7 @@ def test_the_last_turn_of_a_chat_is_its_answer_not_its_input() -> None:
             Request(
                 messages=(
                     Message(role="user", content="a"),
-                    Message(role="tool", content='{"type":"function_call_output","output":"4"}'),
+                    Message(role="tool", content='{"output":"4"}'),
                 )
             ),
         ),
@@ -473,8 +479,8 @@ def test_requests_of_either_shape_are_read(fields: dict[str, object], expected: 
             "a part of a message is neither text nor an object",
         ),
         (
-            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
-            "a part of type image_url is not text",
+            {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]},
+            "a part of type input_audio is not text",
         ),
     ],
 )
@@ -574,3 +580,73 @@ def test_real_chats_all_make_requests_and_end_in_answers(shared_workloads: Path)
     answers = [prompt.answer(row) for row, _ in requests(workload.rows(), prompt)]
     assert len(answers) == 500
     assert all(answers)
+
+
+SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"response_format": {"type": "json_object"}}, None),
+        ({"response_format": {"type": "text"}}, None),
+        ({"text": {"format": {"type": "text"}, "verbosity": "low"}}, None),
+        ({"text": {"format": {"type": "json_schema", "name": "n", "schema": SCHEMA}}}, SCHEMA),
+        ({"output_format": {"type": "json_schema", "schema": SCHEMA}}, SCHEMA),
+        ({"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}, SCHEMA),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA}}}, SCHEMA),
+        ({}, None),
+    ],
+)
+def test_the_schema_is_found_in_every_wrapping(asked: dict[str, object], expected: object) -> None:
+    request = ReadyMade(answers=False).render(row(input="a", **asked))
+    assert (None if request.schema is None else json.loads(request.schema)) == expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "forced"),
+    [
+        ("auto", False),
+        ("none", False),
+        (None, False),
+        ("required", True),
+        ({"type": "any"}, True),
+        ({"type": "tool", "name": "n"}, True),
+        ({"type": "auto"}, False),
+    ],
+)
+def test_whether_a_tool_must_be_called(choice: object, forced: bool) -> None:
+    asked = row(input="a", tools=[{"name": "n"}], tool_choice=choice)
+    assert ReadyMade(answers=False).render(asked).forced is forced
+
+
+def test_pictures_come_with_their_message_and_are_no_text() -> None:
+    picture = {"type": "input_image", "width": 8, "height": 9, "detail": "high"}
+    said = {"role": "user", "content": [{"type": "input_text", "text": "a"}, picture]}
+    seen = Media(kind="image", size=(8, 9), detail="high")
+    request = ReadyMade(answers=False).render(row(input=[said]))
+    assert request.messages == (Message(role="user", content="a", media=(seen,)),)
+    assert request.media == (seen,)
+
+
+def test_a_picture_that_nobody_can_count_refuses_its_row() -> None:
+    asked = row(input=[{"role": "user", "content": [{"type": "input_image"}]}])
+    picky = ReadyMade(answers=False, uncountable=lambda media: f"no {media.kind} here")
+    with pytest.raises(InputError) as caught:
+        picky.render(asked)
+    (problem,) = caught.value.problems
+    assert problem.code == "uncountable"
+    assert "no image here" in problem.message
+
+
+def test_a_document_of_text_is_text_and_one_of_another_kind_is_refused() -> None:
+    def asked(source: object) -> Row:
+        part = {"type": "document", "source": source}
+        return row(messages=[{"role": "user", "content": [part]}])
+
+    ready = ReadyMade(answers=False)
+    written = ready.render(asked({"type": "text", "media_type": "text/plain", "data": "abc"}))
+    assert written.messages == (Message(role="user", content="abc"),)
+    sheet = {"type": "base64", "media_type": "application/vnd.ms-excel", "data": "AAAA"}
+    with pytest.raises(InputError, match="ms-excel"):
+        ready.render(asked(sheet))
