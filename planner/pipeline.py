@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from planner.catalog.freshness import Freshness, freshness
 from planner.decision import flips, matrix, options, timing
-from planner.errors import InputError, did_you_mean
+from planner.errors import InputError, UnknownFactError, did_you_mean
 from planner.workload import profile as profiles
 from planner.workload import prompt as prompts
-from planner.workload import readers, tokens
+from planner.workload import media, readers, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date, datetime
     from pathlib import Path
 
@@ -103,8 +103,17 @@ def chosen_models(catalog: Catalog, names: tuple[str, ...]) -> tuple[tuple[Model
     """The models named, or the featured ones; and whether they were named."""
     if not names:
         return catalog.featured(), False
-    found = {model.id: model for model in map(catalog.model, names)}
+    found = {(model.provider, model.id): model for model in map(catalog.model, names)}
     return tuple(found.values()), True
+
+
+def labels(models: Sequence[Model]) -> tuple[str, ...]:
+    """What each model is called in the answer: its id, with its vendor where two sell one id."""
+    ids = [model.id for model in models]
+    return tuple(
+        model.id if ids.count(model.id) == 1 else f"{model.provider}/{model.id}"
+        for model in models
+    )
 
 
 # --- measuring --------------------------------------------------------------------------
@@ -113,6 +122,7 @@ def chosen_models(catalog: Catalog, names: tuple[str, ...]) -> tuple[tuple[Model
 def measure(catalog: Catalog, job: Job, progress: Progress | None = None) -> Measured:
     """Count the workload for every model asked about, or take the figures given instead."""
     models, named = chosen_models(catalog, job.models)
+    _known_names(catalog, models, job)
     if job.workload is None:
         return _from_figures(job, models, named=named)
     return _from_file(job, models, named=named, progress=progress)
@@ -125,19 +135,19 @@ def _from_figures(job: Job, models: tuple[Model, ...], *, named: bool) -> Measur
             "there is nothing to estimate",
             hint="name a file, or give --rows and --input-tokens (and --output-tokens)",
         )
-    counters = {model.id: counter_of(model) for model in models}
+    counters = [counter_of(model) for model in models]
     answers: Mapping[str, tokens.Tally] = {}
     if job.output.sample is not None:
-        answers = read_answers(job, tuple({each.encoding for each in counters.values()}))
+        answers = read_answers(job, _encodings(counters))
     made = tuple(
         profiles.given_profile(
-            model=model.id,
+            model=label,
             rows=job.rows,
             input_tokens=job.input_tokens,
-            output=_output(job, model, counters[model.id], answers),
+            output=_output(job, model, counter, answers),
             shared_prefix=job.shared_prefix,
         )
-        for model in models
+        for model, label, counter in zip(models, labels(models), counters, strict=True)
     )
     return Measured(job=job, models=models, named=named, profiles=made, workload=None)
 
@@ -155,25 +165,25 @@ def _from_file(
         system_name=job.system.name if job.system else "--system",
         skip_bad=job.skip_bad_rows,
     )
-    counters = {model.id: counter_of(model) for model in models}
-    encodings = dict.fromkeys(counter.encoding for counter in counters.values())
+    counters = [counter_of(model) for model in models]
+    encodings = _encodings(counters)
     rows = workload.rows(skip_bad=job.skip_bad_rows)
     counted = profiles.count(rows, chosen.prompt, encodings, progress)
     _large_enough(job, counted)
     answers = counted.answers
     if job.output.sample is not None:
-        answers = read_answers(job, tuple(encodings))
+        answers = read_answers(job, encodings)
     made = tuple(
         profiles.counted_profile(
             counted,
-            model=model.id,
-            counter=counters[model.id],
-            output=_output(job, model, counters[model.id], answers, counted),
+            model=label,
+            counter=counter,
+            output=_output(job, model, counter, answers, counted),
             of_rows=job.of_rows,
             shared_prefix=job.shared_prefix,
             seed=job.seed,
         )
-        for model in models
+        for model, label, counter in zip(models, labels(models), counters, strict=True)
     )
     return Measured(
         job=job,
@@ -196,7 +206,24 @@ def _from_file(
 def counter_of(model: Model) -> tokens.Counter:
     """The model's token counter; a banded guess where the catalog names none."""
     claim = cast("Literal['exact', 'assumed'] | None", model.counter_grade_claim)
-    return tokens.counter(model.counter or UNKNOWN_COUNTER, claim=claim)
+    return tokens.counter(
+        model.counter or UNKNOWN_COUNTER,
+        claim=claim,
+        framing=_framing(model),
+        media=media.rules(model.media.figures, model.media.as_of) if model.media else None,
+    )
+
+
+def _framing(model: Model) -> Mapping[str, object]:
+    """What is known of the model's own framing; hidden prompts where nothing was measured."""
+    hidden = {each.when: each.tokens for each in model.hidden_input if each.when is not None}
+    if model.framing is None:
+        return hidden
+    return {**hidden, **model.framing.figures, "as_of": model.framing.as_of}
+
+
+def _encodings(counters: Sequence[tokens.Counter]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(counter.encoding for counter in counters))
 
 
 def _large_enough(job: Job, counted: Counted) -> None:
@@ -226,10 +253,7 @@ def _output(
         made = profiles.sampled_output(answers[counter.encoding], counter, asked, seed=job.seed)
     else:
         made = profiles.assumed_output(asked)
-    return profiles.within(made, model.max_output)
-
-
-"""+"""
+    return profiles.within(made, model.max_output) if asked is None else made
 
 
 def read_answers(job: Job, encodings: tuple[str, ...]) -> Mapping[str, tokens.Tally]:
@@ -288,6 +312,7 @@ def estimate(
 ) -> Estimate:
     """Options, choices and why, from what was measured; pure, so it may run per keystroke."""
     day = on or now.date()
+    _known_names(catalog, measured.models, job)
     cases = tuple(
         options.Case(
             catalog=catalog,
@@ -315,6 +340,25 @@ def estimate(
         assumptions=tuple(_assumptions(measured, job)),
         warnings=tuple(_warnings(measured, cases, evidence, decision)),
     )
+
+
+def _known_names(catalog: Catalog, models: Sequence[Model], job: Job) -> None:
+    """Vendors and lanes that are named must exist: a typo would silently mean the default."""
+    for provider, name in job.requirements.tiers:
+        if provider is not None:
+            catalog.provider(provider)
+        elif len({model.provider for model in models}) > 1:
+            vendors = " ".join(sorted({model.provider for model in models}))
+            raise InputError.of(
+                "which-vendor",
+                f"--tier {name}: usage tiers are a vendor's own, and there are several here",
+                hint=f"say --tier PROVIDER={name}; vendors: {vendors}",
+            )
+    lanes = dict.fromkeys(lane for model in models for lane in model.lanes)
+    for lane in job.requirements.lanes:
+        if lane not in lanes:
+            hint = did_you_mean(lane, lanes) or f"lanes of these models: {', '.join(lanes)}"
+            raise UnknownFactError.of("unknown-lane", f"no lane {lane!r}", hint=hint)
 
 
 def find_flips(answer: Estimate) -> Mapping[str, tuple[Flip, ...]]:
@@ -414,7 +458,7 @@ def _retirement(case: options.Case, decision: Decision) -> Iterator[str]:
         (
             bound
             for each in decision.options
-            if each.model == model.id and (bound := each.finish.bound or each.finish.p95)
+            if each.model == case.profile.model and (bound := each.finish.bound or each.finish.p95)
         ),
         default=0.0,
     )
