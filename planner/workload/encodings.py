@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import zlib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ SEARCH = 1_000
 SHARED = 1_000
 """Shortest beginning or end, in characters, that is remembered from one text to the next."""
 
+_CLOSE = 64
 _COUNT_BYTES = 4
 
 
@@ -110,33 +111,41 @@ class RepeatingTexts:
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
+        self._ends = SharedEnds()
         self._last, self._last_tokens = "", 0
-        self._head, self._head_tokens = "", 0
-        self._tail, self._tail_tokens = "", 0
+        self._shared = lru_cache(maxsize=4)(encoding.count)
 
     def count(self, text: str) -> int:
         """Tokens of the text."""
         if len(text) < SHARED:
             return self._encoding.count(text)
         if text != self._last:
-            self._learn(text)
             self._last, self._last_tokens = text, self._apart(text)
         return self._last_tokens
 
-    def _learn(self, text: str) -> None:
-        """Remember what the text shares with the last one, where it shares too little so far."""
+    def _apart(self, text: str) -> int:
+        start, end = self._ends.span(text)
+        own = self._encoding.count(text[start:end])
+        return self._shared(text[:start]) + own + self._shared(text[end:])
+
+
+class SharedEnds:
+    """What a stream of texts has in common at their beginning and their end, learned from it."""
+
+    def __init__(self) -> None:
+        self._last = self._head = self._tail = ""
+
+    def span(self, text: str) -> tuple[int, int]:
+        """Where the text's own part begins and ends; no token can span either place."""
+        if len(text) < SHARED:
+            return 0, len(text)
         if not (self._head and text.startswith(f"{self._head} ")):
             self._head = _shared_head(self._last, text)
-            self._head_tokens = self._encoding.count(self._head)
         if not (self._tail and _ends_visibly_before(text, self._tail)):
             self._tail = _shared_tail(self._last, text)
-            self._tail_tokens = self._encoding.count(self._tail)
-
-    def _apart(self, text: str) -> int:
+        self._last = text
         start, end = len(self._head), len(text) - len(self._tail)
-        if start > end:
-            return self._encoding.count(text)
-        return self._head_tokens + self._encoding.count(text[start:end]) + self._tail_tokens
+        return (start, end) if start <= end else (0, len(text))
 
 
 def _shared_head(one: str, other: str) -> str:
@@ -204,6 +213,31 @@ def cells(text: str, size: int = CELL) -> Iterator[str]:
         end = _cut(text, start, start + size)
         yield text[start:end]
         start = end
+
+
+def cell_around(text: str, span: tuple[int, int], at: int, size: int) -> tuple[int, int]:
+    """Of the cells of about `size` characters that `span` divides into, the one that holds `at`.
+
+    The division is that of the span alone, so that a character chosen at random chooses each
+    cell in proportion to its length.
+    """
+    start, end = span
+    number = -(-(end - start) // size)
+    place = (at - start) * number // (end - start)
+    first, last = (_division(text, span, number, each) for each in (place, place + 1))
+    if at < last:
+        return first, last
+    return last, _division(text, span, number, place + 2)
+
+
+def _division(text: str, span: tuple[int, int], number: int, place: int) -> int:
+    """Where cell `place` of `number` begins: at a cut close before its share of the span."""
+    start, end = span
+    if place <= 0 or place >= number:
+        return start if place <= 0 else end
+    wanted = start + (end - start) * place // number
+    close = min(_CLOSE, (end - start) // (2 * number))
+    return next((n for n in range(wanted, wanted - close, -1) if _is_cut(text, n)), wanted)
 
 
 def _cut(text: str, start: int, end: int) -> int:

@@ -1,4 +1,11 @@
-"""From some rows to all of them: the interval of a mean that was seen on a sample.
+"""From some rows to all of them: intervals of means and totals that were seen on a sample.
+
+A file is sampled by its bytes: one offset in each of equally long strata, the row at that
+offset (`strata`, `Sample`). A row is then drawn in proportion to its size, so that a few huge
+rows cannot be missed, and what is averaged, tokens a byte, is bounded whatever the lengths
+are. A random choice of rows was rejected: where three rows hold 69 % of the bytes it is off by
+half and states one percent; so was the beginning of the file, off by a third where the file is
+ordered by its source.
 
 Answer lengths are skewed, so the ordinary t interval is too short where it matters: on
 small samples. Between `FEWEST_FOR_BOOTSTRAP` and `MOST_FOR_BOOTSTRAP` values the interval
@@ -12,12 +19,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from random import Random
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 FEWEST_FOR_BOOTSTRAP = 10
 MOST_FOR_BOOTSTRAP = 300
@@ -126,3 +134,155 @@ def _studentised(sample: Sequence[int], mean: float) -> float:
 def _fraction(value: float) -> Fraction:
     """A half-width as a rational number of tokens, to a millionth of a token."""
     return Fraction(round(value * 1_000_000), 1_000_000)
+
+
+# --- draws by bytes ---------------------------------------------------------------------
+
+
+def strata(begin: int, size: int, count: int, random: Random) -> list[int]:
+    """One offset in each of `count` strata of the bytes `begin` to `begin + size`, in order."""
+    edges = [begin + size * place // count for place in range(count + 1)]
+    return [random.randrange(first, last) for first, last in pairwise(edges)]
+
+
+def halved(begin: int, size: int, offsets: Sequence[int], random: Random) -> list[int | None]:
+    """The offsets that twice as many strata need: None where one of `offsets` stands already.
+
+    An offset is uniform in the half of its stratum that it is in; the other half gets one of
+    its own. So the precision is doubled without throwing away what was counted.
+    """
+    count = 2 * len(offsets)
+    edges = [begin + size * place // count for place in range(count + 1)]
+    return [
+        None if first <= offsets[place // 2] < last else random.randrange(first, last)
+        for place, (first, last) in enumerate(pairwise(edges))
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """A total over all rows, and its standard error."""
+
+    value: float
+    error: float
+    freedom: int
+
+    @property
+    def half(self) -> float:
+        """Half the width of the 95 % interval."""
+        return student(0.5 + COVERAGE / 2, self.freedom) * self.error
+
+    @property
+    def relative(self) -> float:
+        """`half` as a share of the value; 0 where nothing was seen."""
+        return self.half / self.value if self.value else 0.0
+
+
+class Sample:
+    """Rows drawn by byte offset, and the weights with which they stand for all rows.
+
+    `sizes` are the bytes of each drawn record in the order of the file, 0 for a blank line;
+    `records` and `bytes` are known of the whole file. A draw of probability size/bytes stands
+    for bytes/(n size) rows. These weights are then tilted by a factor exp(a/size), the a for
+    which they add up to the known number of records: whatever every row has in common (a
+    template, a chat frame) is thereby counted exactly, and the rest of the error shrinks by
+    what depends on the number of rows. They are never negative, as those of a linear
+    regression can be.
+    """
+
+    def __init__(self, sizes: Sequence[int], *, records: int, bytes: int) -> None:
+        if len(sizes) <= _SLOPE_AND_MEAN or not any(sizes):
+            raise ValueError("too few draws to estimate from")
+        self.bytes = bytes
+        self.records = records
+        self._inverse = [1 / size if size else 0.0 for size in sizes]
+        self._tilt = _tilted(self._inverse, records / bytes)
+        rows = [tilt * inverse for tilt, inverse in zip(self._tilt, self._inverse, strict=True)]
+        whole = sum(rows)
+        self.weights = tuple(records * each / whole for each in rows)
+        """Rows that each draw stands for; they add up to `records`."""
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def total(self, values: Iterable[float]) -> Total:
+        """The sum over all rows of a figure that is known of each drawn one.
+
+        The error is that of what the number of rows does not explain, from the differences
+        of neighbouring draws: neighbours in the file are alike, and strata make use of it.
+        """
+        seen = list(values)
+        value = sum(weight * each for weight, each in zip(self.weights, seen, strict=True))
+        ratios = [each * inverse for each, inverse in zip(seen, self._inverse, strict=True)]
+        n = len(ratios)
+        left = self._residuals(ratios)
+        squares = sum((one - other) ** 2 for one, other in pairwise(left))
+        freedom = n - _SLOPE_AND_MEAN
+        return Total(
+            value=value,
+            error=self.bytes * math.sqrt(squares / (2 * (n - 1) * freedom)),
+            freedom=freedom,
+        )
+
+    def _residuals(self, ratios: Sequence[float]) -> list[float]:
+        """What of each ratio its mean and the number of rows do not explain, as it is weighted."""
+        whole = sum(self._tilt)
+        mean = _dot(self._tilt, ratios) / whole
+        centre = _dot(self._tilt, self._inverse) / whole
+        away = [each - centre for each in self._inverse]
+        spread = sum(t * each * each for t, each in zip(self._tilt, away, strict=True))
+        shared = sum(
+            t * each * ratio for t, each, ratio in zip(self._tilt, away, ratios, strict=True)
+        )
+        slope = shared / spread if spread else 0.0
+        return [
+            tilt * (ratio - mean - slope * each)
+            for tilt, ratio, each in zip(self._tilt, ratios, away, strict=True)
+        ]
+
+
+_SLOPE_AND_MEAN = 2
+_STEPS = 60
+_CLOSE = 1e-12
+
+
+def _dot(one: Sequence[float], other: Sequence[float]) -> float:
+    return sum(mine * theirs for mine, theirs in zip(one, other, strict=True))
+
+
+def _tilted(values: Sequence[float], mean: float) -> list[float]:
+    """Factors exp(a value), of mean 1, under which the values have that mean.
+
+    All 1 where no factors can: the mean is outside of the values.
+    """
+    n = len(values)
+    if not min(values) < mean < max(values):
+        return [1.0] * n
+    unit = sum(values) / n
+    scaled = [value / unit for value in values]
+    low, high, slant = -math.inf, math.inf, 0.0
+    for _ in range(_STEPS):
+        factors = _exponentials(scaled, slant)
+        whole = sum(factors)
+        centre = _dot(factors, scaled) / whole
+        gap = mean / unit - centre
+        if abs(gap) <= _CLOSE * mean / unit:
+            break
+        low, high = (slant, high) if gap > 0 else (low, slant)
+        spread = sum(f * (each - centre) ** 2 for f, each in zip(factors, scaled, strict=True))
+        slant = _between(slant + gap * whole / spread, low, high) if spread else slant
+    return [n * factor / whole for factor in factors]
+
+
+def _exponentials(values: Sequence[float], slant: float) -> list[float]:
+    top = max(slant * min(values), slant * max(values))
+    return [math.exp(slant * value - top) for value in values]
+
+
+def _between(guess: float, low: float, high: float) -> float:
+    """Newton's guess where it is inside the bracket, else the middle of that."""
+    if low < guess < high:
+        return guess
+    if math.isinf(low):
+        return 2 * high - 1
+    return 2 * low + 1 if math.isinf(high) else (low + high) / 2
