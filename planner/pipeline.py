@@ -8,7 +8,7 @@ faces; nothing below this module takes them from anywhere else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, cast
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Literal, cast
 from planner.catalog.freshness import Freshness, freshness
 from planner.decision import flips, matrix, options, timing
 from planner.errors import InputError, UnknownFactError, did_you_mean
+from planner.workload import media, readers, tokens
 from planner.workload import profile as profiles
 from planner.workload import prompt as prompts
-from planner.workload import media, readers, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,6 +85,8 @@ class Estimate:
     evidence: Freshness
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
+    flips: Mapping[str, tuple[Flip, ...]] = field(default_factory=dict)
+    """Model -> what would change its choice; empty until `with_flips` has searched."""
 
     def later(self, seconds: float) -> datetime:
         """The moment so many seconds from now."""
@@ -111,8 +113,7 @@ def labels(models: Sequence[Model]) -> tuple[str, ...]:
     """What each model is called in the answer: its id, with its vendor where two sell one id."""
     ids = [model.id for model in models]
     return tuple(
-        model.id if ids.count(model.id) == 1 else f"{model.provider}/{model.id}"
-        for model in models
+        model.id if ids.count(model.id) == 1 else f"{model.provider}/{model.id}" for model in models
     )
 
 
@@ -361,9 +362,9 @@ def _known_names(catalog: Catalog, models: Sequence[Model], job: Job) -> None:
             raise UnknownFactError.of("unknown-lane", f"no lane {lane!r}", hint=hint)
 
 
-def find_flips(answer: Estimate) -> Mapping[str, tuple[Flip, ...]]:
-    """What would change each model's choice; a fraction of a second a model."""
-    return {case.profile.model: flips.flips(case) for case in answer.cases}
+def with_flips(answer: Estimate) -> Estimate:
+    """The same answer with what would change each choice; a fraction of a second a model."""
+    return replace(answer, flips={case.profile.model: flips.flips(case) for case in answer.cases})
 
 
 MAP_DEADLINES = (0.25, 0.5, 1, 2, 4, 8, 12, 24, 48, 72)

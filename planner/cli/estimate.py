@@ -56,6 +56,7 @@ class Screen(Protocol):
 def _flags(made: Parser) -> None:
     job_flags(made)
     made.add_argument("--explain", metavar="OPTION", help="the arithmetic of one option")
+    made.add_argument("--map", action="store_true", help="deadline x volume: what wins where")
     output_flags(made, ("table", "json", "csv", "md"))
 
 
@@ -73,9 +74,12 @@ def run(arguments: Arguments, clock: Clock) -> int:
         measured = pipeline.measure(catalog, job, bar)
     history = _history(arguments)
     answer = pipeline.estimate(catalog, measured, job, now=now, on=on, history=history)
-    if "explain" in arguments:
+    if arguments.get("map"):
+        write(text.lane_map(answer, pipeline.maps(answer)), arguments)
+    elif "explain" in arguments:
         write(text.explain(answer, arguments["explain"]), arguments)
     else:
+        answer = pipeline.with_flips(answer)
         write(answers.ESTIMATE[arguments.get("format", "table")](answer), arguments)
     return YES if answer.decision.meets else NO
 

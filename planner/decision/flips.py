@@ -32,7 +32,7 @@ LONGEST = 7 * 24 * 60 * MINUTE
 """Deadlines are walked from a minute to a week."""
 
 STEPS_AN_OCTAVE = 2
-HALVINGS = 12
+HALVINGS = 17
 VOLUMES = tuple(Fraction(2) ** power for power in range(-6, 7))
 LENGTHS = tuple(Fraction(2) ** power for power in range(-3, 4))
 CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99, 0.995)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from planner.catalog import Source
     from planner.decision.cost import Cost, CostComponent
-    from planner.decision.matrix import Decision
     from planner.decision.options import Option
     from planner.decision.timing import Finish, Probability
     from planner.pipeline import Estimate
@@ -39,7 +38,7 @@ def estimate(answer: Estimate) -> Json:
         "demand": _demand(answer),
         "tokens": [_tokens(profile) for profile in answer.measured.profiles],
         "options": [_option(option) for option in answer.decision.options],
-        "decision": _decision(answer.decision),
+        "decision": _decision(answer),
         "assumptions": list(answer.assumptions),
         "warnings": list(answer.warnings),
     }
@@ -155,7 +154,8 @@ def _rounded(figures: Json) -> Json:
     }
 
 
-def _decision(decision: Decision) -> Json:
+def _decision(answer: Estimate) -> Json:
+    decision = answer.decision
     return {
         "choice": decision.choice,
         "why": decision.why,
@@ -164,7 +164,7 @@ def _decision(decision: Decision) -> Json:
                 "choice": model.choice,
                 "why": model.why,
                 "runner_up": model.runner_up,
-                "flips": [],
+                "flips": [_rounded(asdict(flip)) for flip in answer.flips.get(model.model, ())],
             }
             for model in decision.models
         },

@@ -6,11 +6,6 @@ amount of money is a wrong one.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import textwrap
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +48,14 @@ def _line(cells: Sequence[str], widths: Sequence[int], rights: Sequence[bool]) -
 
 def width_of(text: str) -> int:
     """Terminal cells that the text takes."""
+    if text.isascii():
+        return len(text)
     return sum(_cells(character) for character in text)
 
 
 def _cells(character: str) -> int:
+    import unicodedata
+
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
@@ -64,6 +63,8 @@ def _cells(character: str) -> int:
 
 def printable(text: str) -> str:
     """The text with control characters escaped: a row's text must not drive a terminal."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else repr(character)[1:-1] for character in text
     )
@@ -71,6 +72,8 @@ def printable(text: str) -> str:
 
 def wrapped(text: str, *, first: str = "", later: str | None = None, width: int = WIDTH) -> str:
     """A paragraph folded at words, its first line behind `first`, the others behind `later`."""
+    import textwrap
+
     indent = " " * len(first) if later is None else later
     folded = textwrap.fill(
         printable(text).replace(" %", f"{GLUE}%"),
@@ -96,6 +99,9 @@ def _escaped(cell: str) -> str:
 
 def as_csv(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> str:
     """The same table for a spreadsheet."""
+    import csv
+    import io
+
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([column.title for column in columns])
@@ -105,4 +111,6 @@ def as_csv(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> str:
 
 def as_json(value: Any) -> str:
     """A value of plain data as indented JSON."""
+    import json
+
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

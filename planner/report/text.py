@@ -15,9 +15,10 @@ from planner.report.layout import UNKNOWN, Column, table, wrapped
 from planner.words import clock, compact, duration, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from planner.decision.cost import Cost, CostComponent
+    from planner.decision.flips import Cell, Flip
     from planner.decision.matrix import ModelChoice
     from planner.decision.options import Option
     from planner.pipeline import Estimate
@@ -88,6 +89,32 @@ def _model_block(answer: Estimate, model: ModelChoice) -> Iterator[str]:
         yield f"  {chosen.id}:"
         yield from (f"    {line}" for line in arithmetic(chosen.cost.components))
         yield from (wrapped(risk, first="    risk: ") for risk in chosen.risks)
+    yield from _flips(answer.flips.get(model.model, ()))
+
+
+def _flips(found: Sequence[Flip]) -> Iterator[str]:
+    """What would change the choice: a line an input."""
+    for name, said in FLIP_INPUTS.items():
+        parts = [
+            f"{said(flip)}: {flip.choice.rpartition('/')[2] if flip.choice else 'nothing meets'}"
+            for flip in found
+            if flip.input == name
+        ]
+        if parts:
+            yield wrapped("; ".join(parts), first=f"    {name} would change it: ")
+
+
+def _beyond(flip: Flip, figure: str) -> str:
+    return f"{'from' if flip.rising else 'below'} {figure}"
+
+
+FLIP_INPUTS: Mapping[str, Callable[[Flip], str]] = {
+    "deadline": lambda flip: _beyond(flip, duration(flip.at)),
+    "volume": lambda flip: _beyond(flip, f"{flip.at:,.0f} rows"),
+    "output": lambda flip: _beyond(flip, f"{flip.at:,.0f} tokens an answer"),
+    "confidence": lambda flip: _beyond(flip, percent(flip.at)),
+    "history": lambda flip: f"after {flip.at:.0f} more batches of typical time",
+}
 
 
 def ways(option: Option) -> str:
@@ -265,6 +292,38 @@ EVIDENCE = {
     "D": "public estimate of smaller batches, grade D: none of this size is known",
 }
 """What a grade rests on."""
+
+
+def lane_map(answer: Estimate, maps: Mapping[str, Sequence[Sequence[Cell]]]) -> str:
+    """Which option wins at which deadline and volume, a table a model."""
+    blocks = []
+    for model, lines in maps.items():
+        letters = _letters(lines)
+        titles = [Column(title="rows", right=True)]
+        titles += [Column(title=duration(cell.deadline), right=True) for cell in lines[0]]
+        rows = [[f"{line[0].rows:,}", *(_cell(cell, letters) for cell in line)] for line in lines]
+        names = "; ".join(f"{letter} = {name}" for name, letter in letters.items())
+        blocks.append("\n".join([f"{model}: {names}; . = nothing meets", *table(titles, rows)]))
+    sure = percent(answer.job.requirements.confidence)
+    note = f"Each cell: what wins when the job of so many rows is due in that time, {sure} wanted."
+    return "\n\n".join([*blocks, note]) + "\n"
+
+
+def _letters(lines: Sequence[Sequence[Cell]]) -> dict[str, str]:
+    """A letter for each option that wins somewhere, in the order of the first deadline it does."""
+    winners = dict.fromkeys(
+        cell.chosen.id.rpartition("/")[2]
+        for column in zip(*lines, strict=True)
+        for cell in column
+        if cell.chosen is not None
+    )
+    return {name: chr(ord("A") + place) for place, name in enumerate(winners)}
+
+
+def _cell(cell: Cell, letters: Mapping[str, str]) -> str:
+    if cell.chosen is None or cell.chosen.cost is None:
+        return "."
+    return f"{letters[cell.chosen.id.rpartition('/')[2]]} {dollars(cell.chosen.cost.expected)}"
 
 
 def explain(answer: Estimate, wanted: str) -> str:
