@@ -38,9 +38,8 @@ class PlannerApp(App[None]):
     TITLE = "planner"
     CSS_PATH = "planner.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "question_mark,f1", "help", "Help", key_display="?", tooltip="The keys of this screen"
-        ),
+        Binding("?", "help", "Help", key_display="?", tooltip="The keys of this screen"),
+        Binding("f1", "help", "Help", key_display="F1", tooltip="The keys of this screen"),
         Binding("q", "quit", "Quit", tooltip="Leave; nothing is kept and nothing was sent"),
     ]
 

@@ -67,8 +67,8 @@ def edit_fields(job: Job, inputs: Inputs, own_rows: int | None) -> tuple[Field, 
 def figure_fields(job: Job, inputs: Inputs) -> tuple[Field, ...]:
     """The fields of a job that is known by figures alone."""
     return (
-        Field(name=ROWS, value="", example="12,480"),
-        Field(name=PROMPT_TOKENS, value="", example="1,180 tokens a row"),
+        Field(name=ROWS, value="", example="such as 12,480"),
+        Field(name=PROMPT_TOKENS, value="", example="such as 1,180 a row"),
         _answers_field(job),
         _deadline_field(inputs),
         _models_field(job),
@@ -87,7 +87,9 @@ def _models_field(job: Job) -> Field:
 def _answers_field(job: Job) -> Field:
     output = job.output
     value = "" if output.tokens is None else f"{output.tokens:,}"
-    example = "as in the sample of answers" if output.sample else "220 tokens a row"
+    example = (
+        "as in the sample of answers" if output.sample else "such as 220 a row; empty: assumed"
+    )
     return Field(name=ANSWERS, value=value, example=example)
 
 

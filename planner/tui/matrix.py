@@ -77,7 +77,7 @@ class Matrix(Drawn, ScrollView, can_focus=True):
         """Another width takes other columns."""
         self._fit()
         self.refresh()
-        self._reveal()
+        self.call_after_refresh(self._reveal)
 
     def get_content_height(
         self,

@@ -54,9 +54,9 @@ def _help(screen: Screen[object], twin: str) -> Iterator[Paragraph]:
     found: dict[str, list[str]] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
-        if binding.description and active.enabled and not binding.system:
-            text = binding.tooltip or binding.description
-            found.setdefault(text, []).append(screen.app.get_key_display(binding))
+        if binding.tooltip and active.enabled:
+            keys = found.setdefault(binding.tooltip, [])
+            keys.append(screen.app.get_key_display(binding))
     for text, keys in found.items():
         name = " ".join(dict.fromkeys(keys))
         yield Paragraph(body=(Piece(text),), mark=Piece(f"{name:<14} ", Tone.KEY))

@@ -63,11 +63,11 @@ class Welcome(Vertical):
 
     def on_mount(self) -> None:
         """The path can be typed at once."""
-        self.enter()
+        self.field.focus()
 
     def enter(self) -> None:
         """Into the field, with what was typed before."""
-        if self.is_mounted:
+        if self.field.is_attached:
             self.field.focus()
 
 
@@ -131,6 +131,10 @@ class AnswerView(Container):
             yield self.matrix
             with VerticalScroll(id="why", can_focus=False):
                 yield self.why
+
+    def on_mount(self) -> None:
+        """The cursor's keys work at once."""
+        self.matrix.focus()
 
     def show(self, answer: Answer) -> None:
         """Another answer; the cursor stays on its option, or with the choice it was on."""

@@ -79,16 +79,22 @@ class PlanScreen(Screen[object]):
     CLI_TWIN = "planner estimate FILE --model MODEL --deadline 6h --explain OPTION"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "explain", "Explain", tooltip="The arithmetic of this option"),
+        Binding(
+            "enter",
+            "explain",
+            "Explain",
+            key_display="Enter",
+            tooltip="The arithmetic of this option",
+        ),
         Binding("[", "sooner", "Deadline", key_display="[", tooltip="A shorter deadline"),
         Binding("]", "later", "Deadline", key_display="]", tooltip="A longer deadline, then none"),
         Binding("-", "halve", "Volume", key_display="-", tooltip="Half the rows"),
         Binding("+,=", "double", "Volume", key_display="+", tooltip="Twice the rows"),
-        Binding("0", "own_rows", "Own rows", tooltip="The job's own number of rows again"),
         Binding(
             "e", "edit", "Edit", tooltip="Type deadline, rows, models, answer tokens and prompt"
         ),
         Binding("u", "undo", "Undo", tooltip="Undo the last change of deadline or rows"),
+        Binding("0", "own_rows", "Own rows", tooltip="The job's own number of rows again"),
         Binding("r", "retry", "Retry", tooltip="Read the file again"),
         Binding("b", "skip_bad", "Skip bad rows", tooltip="Plan with the rows that can be read"),
         Binding("s", "sample", "Sample", tooltip="The shipped sample: seventy support tickets"),
@@ -190,7 +196,8 @@ class PlanScreen(Screen[object]):
             self._welcome.enter()
         elif state is State.ANSWERED:
             self._stage(self._answer)
-            self._answer.matrix.focus()
+            if self._answer.matrix.is_attached:
+                self._answer.matrix.focus()
         else:
             self.set_focus(None)
             failed = state is State.FAILED

@@ -57,11 +57,13 @@ class Key(StrEnum):
     VERDICT = "verdict"
 
 
-LEFT_OUT_FIRST = (Key.RANGE, Key.GRADE, Key.LEAST, Key.TYPICAL, Key.AXIS)
+LEFT_OUT_FIRST = (Key.LEAST, Key.RANGE, Key.GRADE, Key.TYPICAL, Key.AXIS)
 """What a narrow screen loses, in this order; the others are what the answer consists of."""
 
+SECONDARY = frozenset({Key.LEAST, Key.RANGE, Key.GRADE})
 RIGHT = frozenset({Key.COST, Key.RANGE, Key.TYPICAL, Key.BY, Key.P, Key.LEAST})
-AXIS_LEAST, AXIS_MOST = 14, 72
+AXIS_LEAST, AXIS_GOOD, AXIS_MOST = 14, 24, 72
+"""Cells of the axis: still readable, worth more than a further column, enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +224,8 @@ def layout(of: Table, width: int) -> Layout:
     widths = {key: _widest(of, key) for key in keys}
     words = True
     for lost in (*LEFT_OUT_FIRST, None):
-        if _total(widths) <= width:
+        wanted = AXIS_GOOD - AXIS_LEAST if lost in SECONDARY else 0
+        if _total(widths) + wanted <= width:
             break
         if lost is None:
             words, widths[Key.VERDICT] = False, 1

@@ -61,15 +61,11 @@ def heading(answer: Answer, width: int) -> Line:
     facts = estimate.measured.workload
     name = printable(facts.path.name) if facts else "by the figures given"
     rows = estimate.measured.rows
-    volume = f"{rows:,} rows"
-    what_if = f" (what if; {answer.own_rows:,} in the job)" if rows != answer.own_rows else ""
-    left = (
-        Piece(name, Tone.STRONG),
-        Piece(f"  {volume}"),
-        Piece(what_if, Tone.WARN),
-        Piece(f"  {tokens(estimate)} tokens", Tone.MUTED),
-    )
-    return between(left, _due(estimate), width)
+    what_if = f" (what if; own {answer.own_rows:,})" if rows != answer.own_rows else ""
+    left = (Piece(name, Tone.STRONG), Piece(f"  {rows:,} rows"), Piece(what_if, Tone.WARN))
+    size = Piece(f"  {tokens(estimate)} tokens", Tone.MUTED)
+    due = _due(estimate)
+    return between(fitting(((*left, size), left), width - cells(due) - 2), due, width)
 
 
 def tokens(estimate: Estimate) -> str:
@@ -194,7 +190,7 @@ def _counterfactual(choice: ModelChoice, best: Option, demand: Requirements) -> 
         saved = dollars(difference(best.cost.expected, second.cost.expected))
         text = f"{lane_of(second)} would save {saved}, too little for more to operate"
     else:
-        text = f"nothing cheaper falls short; next: {lane_of(second)}, {dollars(more)} more"
+        text = f"next: {lane_of(second)} for {dollars(more)} more"
     return (Piece(text, Tone.MUTED),)
 
 
@@ -406,7 +402,7 @@ def _cost(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
     if cost is None:
         yield paragraph("not known", mark="  ")
         return
-    yield from (paragraph(line.strip(), mark="  ") for line in arithmetic(cost.components))
+    yield from (_indented(line) for line in arithmetic(cost.components))
     yield Paragraph(
         body=(
             Piece(dollars(cost.expected), Tone.STRONG),
@@ -426,6 +422,12 @@ def _cost(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
     )
 
 
+def _indented(line: str) -> Paragraph:
+    """A line that keeps its leading blanks: figures stand under figures."""
+    text = line.lstrip()
+    return paragraph(text, mark=" " * (2 + len(line) - len(text)))
+
+
 def _time(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
     finish, p, demand = option.finish, option.p_deadline, estimate.job.requirements
     yield from _heading("Time")
@@ -435,8 +437,8 @@ def _time(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
     yield paragraph(f"typically {usual}; 95 % by {late}{bound}; grade {option.grade}", mark="  ")
     if p is not None and demand.deadline is not None:
         yield paragraph(
-            f"in {duration(demand.deadline)}: {percent(p.mean)}, at least {percent(p.low)} "
-            f"(90 % sure); asked: {percent(demand.confidence)}",
+            f"in {duration(demand.deadline)}: {percent(p.mean)}, at least {percent(p.low)}; asked: "
+            f"{percent(demand.confidence)}",
             mark="  ",
         )
     yield from _switch(estimate, option)

@@ -134,16 +134,14 @@ ALWAYS = 2
 
 
 def key_entries(screen: Screen[object]) -> list[Entry]:
-    """(keys, description) of what is shown; keys of one description stand together."""
-    found: dict[str, list[str]] = {}
+    """(keys, description) of what is shown: one key an action, one entry a description."""
+    found: dict[str, dict[str, str]] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
         if binding.show and active.enabled and binding.description and not _typed(screen, binding):
-            keys = found.setdefault(binding.description, [])
-            key = screen.app.get_key_display(binding)
-            if key not in keys:
-                keys.append(key)
-    return [(" ".join(keys), text) for text, keys in found.items()]
+            keys = found.setdefault(binding.description, {})
+            keys.setdefault(binding.action, screen.app.get_key_display(binding))
+    return [(" ".join(keys.values()), text) for text, keys in found.items()]
 
 
 def _typed(screen: Screen[object], binding: Binding) -> bool:
