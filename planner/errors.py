@@ -8,7 +8,6 @@ take nine runs to mend.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
@@ -93,5 +92,7 @@ class Collector:
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str | None:
     """A hint that names up to three known spellings near `wrong`, or None."""
+    from difflib import get_close_matches  # only a mistake needs it
+
     near = get_close_matches(wrong, sorted(known), n=3, cutoff=0.6)
     return f"did you mean {' or '.join(near)}?" if near else None

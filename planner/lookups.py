@@ -52,34 +52,42 @@ def lane_answer(
 ) -> LaneAnswer:
     """One model in one lane; UnknownFactError for a lane that its vendor does not have."""
     found = supports.lane(catalog, model, lane, on=on)
+    return _priced(catalog, model, found, None, on=on, region=region)
+
+
+def _priced(
+    catalog: Catalog,
+    model: Model,
+    found: Support,
+    base: RateCard | None,
+    *,
+    on: date,
+    region: str | None = None,
+) -> LaneAnswer:
+    """The answer with its price; `base` is the ordinary lane's card where it is known already."""
+    lane = found.lane.id
+    card, no_price = None, None
     try:
         card = prices.card(catalog, model, lane, on=on, region=region)
+        if base is None and not found.lane.base:
+            base = prices.card(catalog, model, model.lanes[0], on=on)
     except UnknownFactError as error:
-        return LaneAnswer(
-            on=on,
-            model=model,
-            support=found,
-            card=None,
-            no_price=error.problems[0].message,
-            discount=None,
-        )
+        no_price = error.problems[0].message
     return LaneAnswer(
         on=on,
         model=model,
         support=found,
         card=card,
-        no_price=None,
-        discount=_discount(catalog, card),
+        no_price=no_price,
+        discount=None if card is None or found.lane.base or base is None else _cut(card, base),
     )
 
 
-def _discount(catalog: Catalog, card: RateCard) -> Mapping[str, Decimal] | None:
-    base = catalog.model(f"{card.provider}/{card.model}").lanes[0]
-    if card.lane == base:
-        return None
-    listed = prices.card(catalog, f"{card.provider}/{card.model}", base, on=card.on).rates
+def _cut(card: RateCard, base: RateCard) -> Mapping[str, Decimal]:
     return {
-        meter: ratio(rate, listed[meter]) for meter, rate in card.rates.items() if listed.get(meter)
+        meter: ratio(rate, base.rates[meter])
+        for meter, rate in card.rates.items()
+        if base.rates.get(meter)
     }
 
 
@@ -129,14 +137,21 @@ def support_matrix(
     for model in catalog.models():
         if provider is not None and model.provider != provider:
             continue
-        answers = tuple(
-            lane_answer(catalog, model, each, on=on)
-            for each in model.lanes
-            if lane is None or each == lane
-        )
+        answers = _of_model(catalog, model, lane, on)
         if answers and all(_fits(term, model, answers) for term in terms):
             found.append(answers)
     return tuple(found)
+
+
+def _of_model(catalog: Catalog, model: Model, lane: str | None, on: date) -> tuple[LaneAnswer, ...]:
+    answers: list[LaneAnswer] = []
+    base = None
+    for each in model.lanes:
+        if lane is None or each == lane:
+            found = supports.lane(catalog, model, each, on=on)
+            answers.append(_priced(catalog, model, found, base, on=on))
+            base = answers[-1].card if found.lane.base else base
+    return tuple(answers)
 
 
 def _fits(term: str, model: Model, answers: tuple[LaneAnswer, ...]) -> bool:

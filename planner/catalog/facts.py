@@ -216,7 +216,18 @@ class HiddenInput:
     what: str
     tokens: int
     source: Source
+    when: str | None = None
+    """tools, tools_forced (one must be called), or None: with every request."""
     note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenFacts:
+    """Constants of the model's own token counting (see `schema.Framing` and `schema.Media`)."""
+
+    figures: Mapping[str, Any]
+    as_of: date
+    source: Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +253,8 @@ class Model:
     retires_not_before: date | None
     life_sources: tuple[Source, ...]
     hidden_input: tuple[HiddenInput, ...]
+    framing: TokenFacts | None
+    media: TokenFacts | None
     lanes: tuple[str, ...]
     """Every lane of its vendor, the base lane first; see `support.lane` for which it has."""
     prices: tuple[Period, ...]
@@ -286,6 +299,15 @@ class Catalog:
 
     digest: str
     providers: tuple[Provider, ...]
+    named: Mapping[str, tuple[Model, ...]] = field(init=False, repr=False, compare=False)
+    """Every exact spelling -> the models of that name; one entry unless vendors share it."""
+
+    def __post_init__(self) -> None:
+        named: dict[str, tuple[Model, ...]] = {}
+        for model in self.models():
+            for name in _names(model):
+                named[name] = (*named.get(name, ()), model)
+        object.__setattr__(self, "named", named)
 
     def models(self) -> tuple[Model, ...]:
         """Every model, in the files' order."""
@@ -309,7 +331,7 @@ class Catalog:
 
         `UnknownFactError` with suggestions otherwise: never a prefix match, never a guess.
         """
-        found = [model for model in self.models() if name in _names(model)]
+        found = self.named.get(name, ())
         if len(found) == 1:
             return found[0]
         if found:
@@ -317,8 +339,7 @@ class Catalog:
             raise UnknownFactError.of(
                 "ambiguous-model", f"{name!r} is sold by several vendors", hint=f"say {ways}"
             )
-        known = {each for model in self.models() for each in _names(model)}
-        bare = {each for each in known if not any(each == f"{p.id}/{each}" for p in self.providers)}
+        bare = {each for model in self.models() for each in (model.id, *model.aliases)}
         hint = did_you_mean(name, bare) or "planner models lists all"
         raise UnknownFactError.of("unknown-model", f"no model {name!r} in the catalog", hint=hint)
 
@@ -593,6 +614,8 @@ class _ModelBuilder:
             "counter": tokens.get("counter"),
             "counter_grade_claim": tokens.get("claim"),
             "counter_source": self.sources[tokens["source"]] if tokens else None,
+            "framing": self._token_facts(tokens.get("framing")),
+            "media": self._token_facts(tokens.get("media")),
             "cache_min_prefix": cache.get("min_prefix"),
             "cache_source": self.sources[cache["source"]] if cache else None,
         }
@@ -612,13 +635,24 @@ class _ModelBuilder:
             window=plain.get("window"),
         )
 
+    def _token_facts(self, plain: Plain | None) -> TokenFacts | None:
+        if plain is None:
+            return None
+        return TokenFacts(
+            figures={key.rstrip("_"): each for key, each in plain.items() if key not in _ASIDE},
+            as_of=date.fromisoformat(plain["as_of"]),
+            source=self.sources[plain["source"]],
+        )
+
     def _hidden(self, plain: Plain) -> HiddenInput:
         return HiddenInput(
             what=plain["what"],
             tokens=plain["tokens"],
             source=self.sources[plain["source"]],
+            when=plain.get("when"),
             note=plain.get("note"),
         )
 
 
+_ASIDE = ("as_of", "source", "note", "inferred")
 _LIFE = ("released", "retires", "retires_not_before")

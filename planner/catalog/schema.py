@@ -12,7 +12,7 @@ import re
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StrictStr,
+    model_validator,
 )
 from pydantic.types import Strict
 from pydantic_core import PydanticCustomError
@@ -155,6 +156,7 @@ Day = Annotated[date, Strict()]
 ReadDay = Annotated[str, BeforeValidator(_read_day)]
 Number = Annotated[Decimal, BeforeValidator(_number)]
 Count = Annotated[StrictInt, Field(gt=0)]
+Natural = Annotated[StrictInt, Field(ge=0)]
 Layer = Annotated[StrictInt, Field(ge=0)]
 """0 for the catalog's own files, above for overlays; written by the loader, the highest wins."""
 Seconds = Annotated[int, BeforeValidator(_seconds)]
@@ -359,11 +361,64 @@ class Limit(Fact):
     counts: Counts | None = None
 
 
+class Framing(Fact):
+    """Tokens that a request's structure adds to its text, measured on that day.
+
+    `tools` stand around tool definitions (`tools_forced` where one must be called), `schema`
+    around the schema of an answer. What is left out is the counter's own.
+    """
+
+    as_of: Day
+    per_request: Natural | None = None
+    per_message: Natural | None = None
+    per_system: Natural | None = None
+    tools: Natural | None = None
+    tools_forced: Natural | None = None
+    schema_: Natural | None = Field(default=None, alias="schema")
+
+
+class ImageTokens(Strictly):
+    """A picture's tokens: by patches of its area, by tiles, or fixed by its detail.
+
+    The constants are those of the formulas in planner/workload/media.py.
+    """
+
+    scheme: Literal["patches", "tiles", "fixed"]
+    patch: Count | None = None
+    multiply: Number | None = None
+    long_edge: Count | None = None
+    most: dict[Text, Count] | None = None
+    whole: StrictBool | None = None
+    low: Count | None = None
+    base: Count | None = None
+    tile: Count | None = None
+    tokens: dict[Text, Count] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Each scheme has the constants that it cannot do without."""
+        needed = {"patches": ("patch",), "tiles": ("base", "tile"), "fixed": ("tokens",)}
+        missing = [key for key in needed[self.scheme] if getattr(self, key) is None]
+        if missing:
+            raise _refuse("incomplete", f"{self.scheme} need {' and '.join(missing)}")
+        return self
+
+
+class Media(Fact):
+    """Tokens of a picture, and of a page of a PDF (low, expected, high); nothing: not known."""
+
+    as_of: Day
+    image: ImageTokens | None = None
+    page: tuple[Count, Count, Count] | None = None
+
+
 class Tokens(Fact):
     """Which counter measures the model's text; `claim` is how sure the vendor's side of it is."""
 
     counter: Id
     claim: Literal["exact", "assumed"] | None = None
+    framing: Framing | None = None
+    media: Media | None = None
 
 
 class Cache(Fact):
@@ -381,10 +436,11 @@ class Lifecycle(Fact):
 
 
 class HiddenInput(Fact):
-    """Prompt tokens that the vendor adds and bills."""
+    """Prompt tokens that the vendor adds and bills, where a request has what `when` says."""
 
     what: Text
     tokens: Count
+    when: Literal["tools", "tools_forced"] | None = None
 
 
 class Model(Fact):
