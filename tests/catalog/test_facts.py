@@ -919,6 +919,62 @@ def test_usage_tiers_in_the_notes(catalog: Catalog) -> None:
     assert (astra.rpm, astra.tpm) == (5000, 1_000_000)
 
 
+# ------------------------------------------------------------------ what only the text of it says
+
+
+@pytest.mark.parametrize(
+    ("model", "region"),
+    [
+        ("claude-sonnet-5-5", "us"),
+        ("mistral-large-4", "eu"),
+        ("mistral-large-4", "us"),
+        ("grok-4.3", "us"),
+        ("anthropic.claude-opus-5", "us"),
+        ("anthropic.claude-opus-5", "eu"),
+        ("vertex/claude-opus-5-5", "regional"),
+    ],
+)
+def test_a_region_costs_a_tenth_more(catalog: Catalog, model: str, region: str) -> None:
+    listed = prices.card(catalog, model, "standard", on=ON).rates
+    there = prices.card(catalog, model, "standard", on=ON, region=region).rates
+    assert there == {meter: rate * Decimal("1.1") for meter, rate in listed.items()}
+
+
+def test_the_grok_4_20_family_costs_the_same(catalog: Catalog) -> None:
+    family = ["grok-4.20", "grok-4.20-0309-non-reasoning", "grok-4.20-multi-agent"]
+    for day in (date(2026, 4, 29), ON):
+        cards = [prices.card(catalog, each, "standard", on=day) for each in family]
+        assert all((each.rates, each.tiers) == (cards[0].rates, cards[0].tiers) for each in cards)
+
+
+def test_explicit_caches_of_gemini_flash_cost_storage(catalog: Catalog) -> None:
+    for model in ("gemini-3.6-flash", "gemini-3.7-flash", "gemini-3.8-flash"):
+        card = prices.card(catalog, model, "standard", on=ON)
+        assert card.rates["cache_storage"] == Decimal("0.50")
+        assert prices.card(catalog, model, "batch", on=ON).unpublished == ("cache_storage",)
+    assert "cache_storage" not in prices.card(catalog, "gemini-4-argon", "standard", on=ON).rates
+
+
+def test_what_is_not_billed_by_the_token_is_supported_without_a_price(catalog: Catalog) -> None:
+    for model in ("whisper-large-v3", "openai/whisper-large-v3"):
+        assert support.lane(catalog, model, "batch", on=ON).state == "yes"
+        with pytest.raises(UnknownFactError) as priceless:
+            prices.card(catalog, model, "batch", on=ON)
+        assert priceless.value.problems[0].code == "no-price"
+
+
+def test_resellers_leave_the_bare_names_to_the_makers(catalog: Catalog) -> None:
+    assert catalog.model("gpt-5.4").provider == "openai"
+    assert catalog.model("gemini-3.5-flash").provider == "google"
+    assert catalog.model("azure/gpt-5.4").provider == "azure"
+    assert catalog.model("openai/gpt-oss-20b").provider == "groq"
+
+
+def test_a_small_and_a_middle_gemini_speak_for_the_family(catalog: Catalog) -> None:
+    featured = [model.id for model in catalog.featured() if model.provider == "google"]
+    assert featured == ["gemini-3.8-flash", "gemini-3.5-flash-lite"]
+
+
 # ------------------------------------------------------------------ disagreements
 
 
