@@ -215,6 +215,7 @@ def _cheaper_short(best: Option, options: Sequence[Option]) -> Option | None:
         for each in options
         if each.cost is not None
         and not each.gates
+        and not each.dominated
         and each.verdict not in (Verdict.MEETS, Verdict.UNKNOWN)
         and _expected(each) < _expected(best)
     ]

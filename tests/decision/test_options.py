@@ -173,8 +173,8 @@ def test_somebody_waits_for_each_answer(facts: Catalog) -> None:
         (
             "respond-within",
             (
-                "somebody waits 5 s for each answer; the heap answers when it is done, not while one "
-                "waits"
+                "somebody waits 5 s for each answer; the heap answers when it is done, not while "
+                "one waits"
             ),
         )
     ]
