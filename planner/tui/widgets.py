@@ -48,15 +48,13 @@ class Drawn(Widget):
 
     def strip(self, line: Line, width: int, *names: str) -> Strip:
         """One line for the line API, padded; `names` are component classes under the tones."""
-        base = self.get_component_rich_style(*names) if names else self.rich_style
+        base = self.get_visual_style(*names).rich_style
         segments = [Segment(piece.text, self._style(piece.tone, base, names)) for piece in line]
         return Strip(segments).adjust_cell_length(width, base)
 
     def _style(self, tone: Tone, base: Style, names: tuple[str, ...]) -> Style:
         """A highlighted line keeps its own colours: contrast first, the marks say the rest."""
-        if names:
-            return base
-        return base + self.get_component_rich_style(tone_class(tone), partial=True)
+        return base if names else self.get_visual_style(tone_class(tone)).rich_style
 
 
 class Prose(Drawn):
