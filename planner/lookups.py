@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog import prices
 from planner.catalog import support as supports
-from planner.errors import UnknownFactError
+from planner.errors import InputError, UnknownFactError, did_you_mean
 from planner.money import ratio
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from planner.catalog import Catalog, Model
-    from planner.catalog.prices import RateCard
+    from planner.catalog.changes import Changes
+    from planner.catalog.prices import Episode, RateCard
     from planner.catalog.support import Support
     from planner.money import Rate
 
@@ -45,6 +46,8 @@ class PriceAnswer:
     card: RateCard
     prompt_tokens: int
     rates: Mapping[str, Rate]
+    history: tuple[Episode, ...]
+    """Every known price of the model in the lane, whatever the region, oldest first."""
 
 
 def lane_answer(
@@ -115,7 +118,38 @@ def price_answer(
 ) -> PriceAnswer:
     """The rates of one request; UnknownFactError where any part of the answer is not known."""
     card = prices.card(catalog, model, lane or model.lanes[0], on=on, region=region)
-    return PriceAnswer(card=card, prompt_tokens=prompt_tokens, rates=card.over(prompt_tokens))
+    return PriceAnswer(
+        card=card,
+        prompt_tokens=prompt_tokens,
+        rates=card.over(prompt_tokens),
+        history=prices.history(catalog, model, card.lane),
+    )
+
+
+def changes_between(
+    catalog: Catalog, *, first: date, last: date, terms: tuple[str, ...] = ()
+) -> Changes:
+    """What changes after `first`, up to `last`, of the models whose names hold every term."""
+    from planner.catalog import changes  # no other look-up needs it
+
+    if first >= last:
+        raise InputError.of(
+            "bad-period", f"{first} is not before {last}", hint="give the earlier day first"
+        )
+    models = tuple(model for model in catalog.models() if all(_named(t, model) for t in terms))
+    if not models:
+        raise no_match(catalog, terms)
+    return changes.between(catalog, models, first=first, last=last)
+
+
+def no_match(catalog: Catalog, terms: tuple[str, ...]) -> UnknownFactError:
+    """The error of a filter that fits nothing."""
+    near = did_you_mean(terms[0], (model.id for model in catalog.models())) if terms else None
+    return UnknownFactError.of(
+        "no-match",
+        f"no model fits {' '.join(terms) or 'these options'!r}",
+        hint=near or "terms are parts of a name, or LANE:yes, LANE:no, LANE:unknown",
+    )
 
 
 def support_matrix(
@@ -158,4 +192,11 @@ def _fits(term: str, model: Model, answers: tuple[LaneAnswer, ...]) -> bool:
     lane, colon, state = term.lower().partition(":")
     if colon:
         return any(each.support.lane.id == lane and each.support.state == state for each in answers)
-    return lane in f"{model.provider}/{model.id} {model.name} {' '.join(model.aliases)}".lower()
+    return _named(term, model)
+
+
+def _named(term: str, model: Model) -> bool:
+    return (
+        term.lower()
+        in f"{model.provider}/{model.id} {model.name} {' '.join(model.aliases)}".lower()
+    )

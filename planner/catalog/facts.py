@@ -43,6 +43,8 @@ class Source:
     note: str | None = None
     overlay: str | None = None
     """The user's own file that the fact comes from; None: the catalog's."""
+    confirmed: str | None = None
+    """The user's own file that says somebody read it again on `read`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -399,6 +401,7 @@ def _source(key: str, plain: Plain) -> Source:
         quote=plain.get("quote"),
         note=plain.get("note"),
         overlay=plain.get("overlay"),
+        confirmed=plain.get("confirmed"),
     )
 
 

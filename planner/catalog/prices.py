@@ -185,6 +185,12 @@ def history(catalog: Catalog, model: Model | str, lane: str) -> tuple[Episode, .
     return (*(_episode(each) for each in known), *_cancelled(which, provider, lane))
 
 
+def days(catalog: Catalog, model: Model, lane: str) -> tuple[date, ...]:
+    """Every day on which something known about the model in the lane begins or ends."""
+    provider = catalog.provider(model.provider)
+    return tuple(sorted(set(_boundaries(provider, model, lane, None))))
+
+
 def _same(before: RateCard, after: RateCard) -> bool:
     """Whether two cards are one episode: nothing changed, and no day lies between them."""
     unchanged = (before.rates, before.tiers) == (after.rates, after.tiers)

@@ -92,7 +92,8 @@ COMMANDS: Mapping[str, tuple[str, Callable[[str], Parts]]] = {
     "estimate": ("tokens, cost, time and a recommendation", _of_estimate),
     "models": ("which model supports which lane, at what price", _of_catalog),
     "check": ("does a model support a lane: yes, no or unknown", _of_catalog),
-    "prices show": ("the exact rates of one request", _of_catalog),
+    "prices show": ("the exact rates of one request, and their history", _of_catalog),
+    "prices diff": ("what changed, or will, between two days", _of_catalog),
 }
 """Every command: what it does, and where its flags and its answer are."""
 

@@ -16,7 +16,7 @@ from planner.cli.flags import (
     output_flags,
     write,
 )
-from planner.errors import UnknownFactError, did_you_mean
+from planner.errors import UnknownFactError
 
 # --- models -----------------------------------------------------------------------------
 
@@ -43,13 +43,7 @@ def _models(arguments: Arguments, clock: Clock) -> int:
         provider=arguments.get("provider"),
     )
     if not found:
-        wanted = " ".join(terms) or "these options"
-        near = did_you_mean(terms[0], (model.id for model in catalog.models())) if terms else None
-        raise UnknownFactError.of(
-            "no-match",
-            f"no model fits {wanted!r}",
-            hint=near or "terms are parts of a name, or LANE:yes, LANE:no, LANE:unknown",
-        )
+        raise lookups.no_match(catalog, terms)
     write(facts.MODELS[arguments.get("format", "table")](found), arguments)
     return YES
 
@@ -120,8 +114,31 @@ def _show(arguments: Arguments, clock: Clock) -> int:
     return YES
 
 
+def _diff_flags(made: Parser) -> None:
+    made.add_argument("first", metavar="DATE", action=Notation, read=notation.day)
+    made.add_argument("last", metavar="DATE", action=Notation, read=notation.day)
+    made.add_argument("terms", nargs="*", metavar="FILTER", help="part of a model's name")
+    made.add_argument("--pricing", metavar="DIR", help="your own prices on top")
+    output_flags(made, ("table", "json"))
+
+
+def _diff(arguments: Arguments, _clock: Clock) -> int:
+    from planner import lookups
+    from planner.report import changes
+
+    found = lookups.changes_between(
+        catalog_of(arguments),
+        first=arguments["first"],
+        last=arguments["last"],
+        terms=tuple(arguments.get("terms", ())),
+    )
+    write(changes.DIFF[arguments.get("format", "table")](found), arguments)
+    return YES
+
+
 COMMANDS = {
     "models": (_models_flags, _models),
     "check": (_check_flags, _check),
     "prices show": (_show_flags, _show),
+    "prices diff": (_diff_flags, _diff),
 }

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from planner.money import plain
+from planner.report import changes, evidence
+from planner.report.evidence import Json, decimals, listed
 from planner.report.layout import UNKNOWN, Column, as_csv, as_json, markdown, table, wrapped
 from planner.words import compact, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from planner.catalog import Source
-    from planner.catalog.prices import RateCard
+    from planner.catalog.prices import Change, RateCard
     from planner.lookups import LaneAnswer, PriceAnswer
-    from planner.money import Rate
-
-Json = dict[str, Any]
 
 
 def support(answer: LaneAnswer) -> str:
@@ -26,7 +24,7 @@ def support(answer: LaneAnswer) -> str:
     lines.append(wrapped(found.why, first="  "))
     lines += _facts(answer)
     if found.source is not None:
-        lines += list(evidence(found.source))
+        lines += list(evidence.told(found.source))
     if found.state == "unknown":
         lines.append(
             wrapped(
@@ -67,32 +65,13 @@ def _rates(answer: LaneAnswer) -> Iterator[str]:
     if card is None:
         yield wrapped(f"not known: {answer.no_price}", first="  price: ")
         return
-    yield wrapped(f"{_listed(card.rates)} per million tokens", first="  price: ")
+    yield wrapped(f"{listed(card.rates, '$')} per million tokens", first="  price: ")
     for tier in card.tiers:
         sign = ">=" if tier.inclusive else ">"
-        yield wrapped(_listed(tier.rates), first=f"  prompts {sign} {tier.edge:,}: ")
+        yield wrapped(listed(tier.rates, "$"), first=f"  prompts {sign} {tier.edge:,}: ")
     if answer.discount:
         cuts = ", ".join(f"{meter} x{plain(cut)}" for meter, cut in answer.discount.items())
         yield wrapped(cuts, first="  of the ordinary price: ")
-
-
-def _listed(rates: Mapping[str, Rate]) -> str:
-    return ", ".join(f"{meter} ${plain(rate)}" for meter, rate in rates.items())
-
-
-def evidence(source: Source) -> Iterator[str]:
-    """Where it was read, when and how; and the vendor's words where they are kept."""
-    if source.quote:
-        yield wrapped(f'"{source.quote}"', first="  says: ")
-    yield f"  read: {source.read_as}, {VIA[source.via]}"
-    yield f"  source: {source.url}"
-
-
-VIA = {
-    "vendor": "the vendor's own page or package",
-    "mirror": "a copy of the vendor's page",
-    "dataset": "somebody's compilation, not the vendor",
-}
 
 
 def price(answer: PriceAnswer) -> str:
@@ -105,22 +84,24 @@ def price(answer: PriceAnswer) -> str:
     lines += table((Column(title=""), Column(title="", right=True)), rows)[1:]
     lines += [f"  {meter}: no rate is published" for meter in card.unpublished]
     for tier in card.tiers:
-        over = ", ".join(f"{meter} {plain(rate)}" for meter, rate in tier.rates.items())
         sign = "from" if tier.inclusive else "over"
-        lines.append(wrapped(over, first=f"  prompts {sign} {tier.edge:,} tokens: "))
+        lines.append(wrapped(listed(tier.rates), first=f"  prompts {sign} {tier.edge:,} tokens: "))
     lines += [wrapped(text, first="  inferred: ") for text in card.inferred]
     change = card.next_change
     if change is not None:
-        then = ", ".join(f"{meter} {plain(rate)}" for meter, rate in (change.rates or {}).items())
-        lines.append(
-            wrapped(
-                f"{change.what} on {change.date}: {then or 'no price from then on'}",
-                first="  next: ",
-            )
-        )
-    for source in card.sources:
-        lines.append(f"  read {source.read_as}, {VIA[source.via]}: {source.url}")
+        lines.append(wrapped(_next(change), first="  next: "))
+    if len(answer.history) > 1:
+        lines += changes.history(answer.history)
+    lines += [evidence.line(source) for source in card.sources]
+    lines += [wrapped(text, first="  ! ") for text in card.begun_since_read]
     return "\n".join(lines) + "\n"
+
+
+def _next(change: Change) -> str:
+    if change.rates is None:
+        return f"no price from {change.date} on: {change.what}"
+    promise = " (announced; may be called off)" if change.state else ""
+    return f"from {change.date}: {change.what}{promise}"
 
 
 def steps(answer: PriceAnswer) -> str:
@@ -188,7 +169,7 @@ def support_data(answer: LaneAnswer) -> Json:
         "as_of": answer.on.isoformat(),
         "support": found.state,
         "why": found.why,
-        "evidence": _source(found.source),
+        "evidence": evidence.data(found.source),
         "inferred": found.inferred,
         "ends": None if found.ends is None else found.ends.isoformat(),
         "window": lane.window,
@@ -197,8 +178,8 @@ def support_data(answer: LaneAnswer) -> Json:
         "per_batch": dict(lane.per_batch) if lane.per_batch else None,
         "results_kept": lane.results_kept,
         "billed": dict(lane.billed) or None,
-        "discount": _decimals(answer.discount),
-        "rates": None if answer.card is None else _decimals(answer.card.rates),
+        "discount": decimals(answer.discount),
+        "rates": None if answer.card is None else decimals(answer.card.rates),
         "refuses": list(lane.refuses),
         "needs": lane.needs,
         "max_output": lane.max_output or answer.model.max_output,
@@ -217,15 +198,18 @@ def price_data(answer: PriceAnswer) -> Json:
         "region": card.region,
         "prompt_tokens": answer.prompt_tokens,
         "as_of": card.on.isoformat(),
-        "rates": _decimals(answer.rates),
+        "rates": decimals(answer.rates),
         "tiers": [
-            {"over": tier.edge, "inclusive": tier.inclusive, "rates": _decimals(tier.rates)}
+            {"over": tier.edge, "inclusive": tier.inclusive, "rates": decimals(tier.rates)}
             for tier in card.tiers
         ],
         "unpublished": list(card.unpublished),
-        "sources": [_source(source) for source in card.sources],
+        "sources": [evidence.data(source) for source in card.sources],
         "inferred": list(card.inferred),
+        "begun_since_read": list(card.begun_since_read),
         "next_change": _change(card),
+        "history": changes.history_data(answer.history),
+        "steps": list(card.steps),
     }
 
 
@@ -237,23 +221,8 @@ def _change(card: RateCard) -> Json | None:
         "date": change.date.isoformat(),
         "what": change.what,
         "state": change.state,
-        "rates": _decimals(change.rates),
+        "rates": decimals(change.rates),
     }
-
-
-def _source(source: Source | None) -> Json | None:
-    if source is None:
-        return None
-    return {
-        "url": source.url,
-        "read": source.read_as,
-        "via": source.via,
-        "quote": source.quote,
-    }
-
-
-def _decimals(figures: Any) -> Json | None:
-    return None if figures is None else {key: plain(value) for key, value in figures.items()}
 
 
 # --- the renderers ----------------------------------------------------------------------

@@ -37,6 +37,8 @@ OURS = {
     "planner.money",
     "planner.notation",
     "planner.report",
+    "planner.report.changes",
+    "planner.report.evidence",
     "planner.report.facts",
     "planner.report.layout",
     "planner.words",
