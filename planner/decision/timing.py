@@ -442,8 +442,10 @@ def _delivery_risks(lane: LaneFacts, schedule: Delivered) -> Iterator[str]:
         yield f"completion inside the window is not guaranteed: at its end {lost} expire"
     elif last.bound is not None:
         yield "completion inside the window is not guaranteed"
-    if not last.independent:
+    if not last.independent and last.bound is not None:
         yield "when it is done was never measured in public: only the vendor's window is known"
+    elif not last.independent:
+        yield "when it is done was never measured in public, and no window is documented"
     elif last.grade == "D" and not last.degraded:
         yield (
             f"no public batch of {shipment.rows_per_batch:,} rows was found: the curve of smaller "
