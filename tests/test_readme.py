@@ -41,7 +41,9 @@ def test_a_console_block_shows_what_is_printed(block: re.Match[str], ask: Ask) -
 
 
 def test_every_make_target_that_is_named_exists() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (README.parent / "Makefile").read_text(), re.MULTILINE))
+    targets = set(
+        re.findall(r"^([a-z-]+):", (README.parent / "Makefile").read_text(), re.MULTILINE)
+    )
     named = set(re.findall(r"make ([a-z-]+)", README.read_text(encoding="utf-8")))
     assert named <= targets | {"nothing"}
 

@@ -133,6 +133,8 @@ class LaneFacts:
     needs: str | None = None
     max_output: int | None = None
     cancel: int | None = None
+    admission: str | None = None
+    """best_effort: requests are turned away while capacity is short."""
     turnaround: Turnaround | None = None
     open: tuple[OpenHours, ...] = ()
     note: str | None = None
@@ -491,6 +493,7 @@ _LANE_FIELDS = (
     "needs",
     "max_output",
     "cancel",
+    "admission",
     "note",
 )
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

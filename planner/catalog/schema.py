@@ -298,6 +298,7 @@ class Lane(Fact):
     needs: Text | None = None
     max_output: Count | None = None
     cancel: Seconds | None = None
+    admission: Literal["best_effort"] | None = None
     turnaround: Turnaround | None = None
     open: tuple[Open, ...] = ()
 

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from planner.catalog import prices, support
 from planner.decision import realtime, timing
+from planner.decision.caching import break_even, cached
 from planner.decision.cost import Cost, both, either, job_cost
 from planner.decision.timing import NO_FINISH, Finish, Probability
 from planner.errors import UnknownFactError
 from planner.money import dollars
+from planner.words import percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -178,10 +180,15 @@ class Assessment:
     def __init__(self, case: Case) -> None:
         self.case = case
         self._singles = tuple(_Single(case, offer) for offer in case.offers)
+        self._cached = tuple(_cached_variants(self._singles))
 
     def options(self, deadline: float | None) -> tuple[Option, ...]:
-        """Each lane alone, then every pair worth joining; `deadline` in seconds from now."""
-        alone = tuple(single.option(deadline) for single in self._singles)
+        """Each lane alone, then every pair worth joining; `deadline` in seconds from now.
+
+        A lane alone may have a second variant, in which a cache serves what all rows share.
+        """
+        every = (*self._singles, *self._cached)
+        alone = tuple(single.option(deadline) for single in every)
         if deadline is None:
             return alone
         return (
@@ -200,13 +207,21 @@ def every_option(case: Case) -> tuple[Option, ...]:
 
 
 class _Single:
-    """The assessment of one offer: every part of it is computed once."""
+    """The assessment of one offer: every part of it is computed once.
 
-    def __init__(self, case: Case, offer: Offer) -> None:
+    With `cache` a part of the prompts is read from a cache: another cost, and where reads
+    draw on no limit another pace. `rival` is the cheapest way without one that answers later.
+    """
+
+    def __init__(
+        self, case: Case, offer: Offer, cache: Cached | None = None, rival: _Single | None = None
+    ) -> None:
         self.case = case
         self.offer = offer
+        self.cache = cache
+        self.rival = rival
         self.demand = case.requirements
-        self.cost, self.no_price = _priced(offer, case.profile)
+        self.cost, self.no_price = _priced(offer, case.profile, self._caching)
         self.schedule = self._schedule()
         self.gates = tuple(self._gates())
 
@@ -222,6 +237,7 @@ class _Single:
             model=self.case.profile.model,
             lane=offer.lane.id,
             delivery=offer.lane.delivery,
+            cache=self.cache is not None,
             cost=self.cost,
             finish=self.schedule.finish if self.schedule else Finish(bound=offer.lane.window),
             p_deadline=p,
@@ -233,20 +249,25 @@ class _Single:
 
     @property
     def id(self) -> str:
-        """MODEL/LANE, as people and files name it."""
-        return f"{self.case.profile.model}/{self.offer.lane.id}"
+        """MODEL/LANE[+cache], as people and files name it."""
+        lane = f"{self.case.profile.model}/{self.offer.lane.id}"
+        return lane if self.cache is None else f"{lane}+cache"
 
     @property
     def usable(self) -> bool:
         """Whether the lane can carry rows, and its cost and finish are known."""
         return not self.gates and self.cost is not None and self.schedule is not None
 
+    @property
+    def _caching(self) -> Caching | None:
+        return self.cache.caching if self.cache else None
+
     def _schedule(self) -> Schedule | None:
         case, offer = self.case, self.offer
-        if offer.support.state == "no":
+        if offer.support.state == "no" or offer.lane.admission is not None:
             return None
         if offer.lane.delivery == "sync":
-            paced = timing.paced(case.profile, offer.limits, self.demand, self.cost)
+            paced = timing.paced(case.profile, offer.limits, self.demand, self.cost, self._caching)
             if paced is None or not offer.lane.open:
                 return paced
             return timing.Windowed(inner=paced, spans=timing.open_spans(offer.lane, case.now))
@@ -363,8 +384,14 @@ class _Single:
         if self.gates and not all(gate.missing_fact for gate in self.gates):
             return
         lane, support_ = self.offer.lane, self.offer.support
+        if self.cache is not None:
+            yield self.cache.said
+            yield from self._against_rival(self.cache.caching)
         if isinstance(self.schedule, timing.Delivered):
             yield from timing.delivery_risks(lane, self.schedule)
+        elif lane.admission is not None:
+            usual = f" (usual: {lane.usual})" if lane.usual else ""
+            yield f"requests are turned away while capacity is short, so no finish is named{usual}"
         elif self.schedule is None:
             yield (
                 "no realtime limit is published for this usage tier: --limit rpm=N (and itpm, "
@@ -376,6 +403,18 @@ class _Single:
         if support_.inferred:
             yield f"inferred, not read: {support_.inferred}"
         yield from self._changes(deadline)
+
+    def _against_rival(self, caching: Caching) -> Iterator[str]:
+        """From which hit share on the cache is worth more than the discount for waiting."""
+        card, rival = self.offer.card, self.rival
+        if card is None or rival is None or rival.cost is None:
+            return
+        share = break_even(card, self.case.profile, caching, rival.cost.expected)
+        if share is not None:
+            yield (
+                f"from a hit share of {percent(float(share))} on it costs less than "
+                f"{rival.offer.lane.title} without a cache"
+            )
 
     def _changes(self, deadline: float | None) -> Iterator[str]:
         """Dated changes that come before the job may be done."""
@@ -392,7 +431,7 @@ class _Single:
         then = prices.card(
             self.case.catalog, self.offer.model, card.lane, on=change.date, region=card.region
         )
-        later, unknown = _priced_by(then, self.case.profile)
+        later, unknown = _priced_by(then, self.case.profile, self._caching)
         yield (
             f"{change.what} on {change.date}, which may be before the job is done: "
             f"{dollars(self.cost.expected)} today, "
@@ -410,17 +449,50 @@ class _Single:
         return max((each for each in known if each is not None), default=0.0)
 
 
-def _priced(offer: Offer, profile: TokenProfile) -> tuple[Cost | None, str | None]:
+def _priced(
+    offer: Offer, profile: TokenProfile, caching: Caching | None
+) -> tuple[Cost | None, str | None]:
     """The cost, or why there is none."""
-    return (None, offer.no_price) if offer.card is None else _priced_by(offer.card, profile)
+    if offer.card is None:
+        return None, offer.no_price
+    return _priced_by(offer.card, profile, caching)
 
 
-def _priced_by(card: RateCard, profile: TokenProfile) -> tuple[Cost | None, str | None]:
+def _priced_by(
+    card: RateCard, profile: TokenProfile, caching: Caching | None
+) -> tuple[Cost | None, str | None]:
     try:
         card.over(profile.sizes.largest)
-        return job_cost(card, profile), None
+        return job_cost(card, profile, caching), None
     except UnknownFactError as error:
         return None, error.problems[0].message
+
+
+def _cached_variants(singles: tuple[_Single, ...]) -> Iterator[_Single]:
+    """Each lane that can run once more with a cache, where the vendor sells one there."""
+    later = [each for each in singles if each.usable and each.offer.lane.delivery != "sync"]
+    rival = min(later, key=_expected, default=None)
+    for single in singles:
+        offer, case = single.offer, single.case
+        if offer.card is None or single.cost is None or offer.support.state != "yes":
+            continue
+        paced = single.schedule.inner if isinstance(single.schedule, timing.Windowed) else None
+        load = getattr(paced or single.schedule, "load", None)
+        found = cached(
+            offer.model,
+            offer.lane,
+            offer.card,
+            case.profile,
+            case.requirements,
+            case.requirements.concurrency or (load.concurrency if load else None),
+        )
+        if found is not None:
+            yield _Single(case, offer, found, rival if offer.lane.delivery == "sync" else None)
+
+
+def _expected(single: _Single) -> Usd:
+    assert single.cost is not None
+    return single.cost.expected
 
 
 def verdict(
