@@ -129,14 +129,20 @@ def candidates(options: Iterable[Option], *, deadline: bool = False) -> tuple[Op
 
 
 def _ranked(able: Sequence[Option]) -> list[Option]:
-    """The choice first: the cheapest, or a simpler one that costs immaterially more."""
+    """The choice first: the cheapest, or a simpler one that costs immaterially more.
+
+    Simpler is no advantage over a finish that is known, so an unknown one comes last among
+    those of about the same cost.
+    """
     ordered = sorted(able, key=_preference)
     if not ordered:
         return []
     cheapest = ordered[0]
     limit = _expected(cheapest) * (1 + MATERIAL)
     near = [each for each in ordered if _expected(each) <= limit]
-    best = min(near, key=lambda each: (each.complexity, *_preference(each)))
+    best = min(
+        near, key=lambda each: (each.finish.p95 is None, each.complexity, *_preference(each))
+    )
     return [best, *(each for each in ordered if each is not best)]
 
 
