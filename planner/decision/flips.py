@@ -135,7 +135,8 @@ def _history(case: Case) -> Iterator[Flip]:
     before = _choose(case, assessed, deadline).choice
     for option in assessed:
         typical, rows = option.finish.p50, option.finish.rows_per_batch
-        if option.strategy == "single" and typical is not None and rows is not None:
+        alone = option.strategy == "single" and not option.cache
+        if alone and typical is not None and rows is not None:
             yield from _with_batches(case, option, before)
 
 

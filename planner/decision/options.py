@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     from planner.catalog import Catalog, LaneFacts, Model
     from planner.catalog.prices import Change, RateCard
     from planner.catalog.support import Limits, Support
+    from planner.decision.caching import Cached
+    from planner.decision.cost import Caching
     from planner.decision.requirements import Requirements
     from planner.decision.timing import Schedule
     from planner.decision.turnaround import FinishedJob
+    from planner.money import Usd
     from planner.workload.profile import TokenProfile
 
 HOPELESS = 0.05
@@ -476,18 +479,22 @@ def _cached_variants(singles: tuple[_Single, ...]) -> Iterator[_Single]:
         offer, case = single.offer, single.case
         if offer.card is None or single.cost is None or offer.support.state != "yes":
             continue
-        paced = single.schedule.inner if isinstance(single.schedule, timing.Windowed) else None
-        load = getattr(paced or single.schedule, "load", None)
         found = cached(
             offer.model,
             offer.lane,
             offer.card,
             case.profile,
             case.requirements,
-            case.requirements.concurrency or (load.concurrency if load else None),
+            case.requirements.concurrency or _in_flight(single.schedule),
         )
         if found is not None:
             yield _Single(case, offer, found, rival if offer.lane.delivery == "sync" else None)
+
+
+def _in_flight(schedule: Schedule | None) -> float | None:
+    """Requests that run at once, None where the lane's pace is not known."""
+    paced = schedule.inner if isinstance(schedule, timing.Windowed) else schedule
+    return paced.load.concurrency if isinstance(paced, timing.Paced) else None
 
 
 def _expected(single: _Single) -> Usd:

@@ -124,7 +124,7 @@ def ways(option: Option) -> str:
         return f"{option.lane}, then {joined.rpartition('>')[2]} for what is left"
     if option.strategy == "split":
         return f"{option.lane} and {joined.rpartition('|')[2]} side by side"
-    return option.lane
+    return f"{option.lane} with cache" if option.cache else option.lane
 
 
 def size_of(profile: TokenProfile) -> str:
