@@ -104,7 +104,12 @@ class Estimate:
 def chosen_models(catalog: Catalog, names: tuple[str, ...]) -> tuple[tuple[Model, ...], bool]:
     """The models named, or the featured ones; and whether they were named."""
     if not names:
-        return catalog.featured(), False
+        featured = catalog.featured()
+        if not featured:
+            raise InputError.of(
+                "no-model", "no model is named, and none is featured in the catalog"
+            )
+        return featured, False
     found = {(model.provider, model.id): model for model in map(catalog.model, names)}
     return tuple(found.values()), True
 
@@ -260,7 +265,12 @@ def _output(
 def read_answers(job: Job, encodings: tuple[str, ...]) -> Mapping[str, tokens.Tally]:
     """Tallies of the answers in the output sample; InputError where it holds none."""
     assert job.output.sample is not None
-    return profiles.count_answers(_answers(job), encodings)
+    found = profiles.count_answers(_answers(job), encodings)
+    if not found:
+        raise InputError.of(
+            "no-answers", "--output-sample: there is no answer in it", where=str(job.output.sample)
+        )
+    return found
 
 
 def _answers(job: Job) -> Iterator[str]:
@@ -277,7 +287,8 @@ def _answers(job: Job) -> Iterator[str]:
                 where=f"{path}:{row.line}",
                 hint=f"columns: {', '.join(row.fields)}",
             )
-        yield str(row.fields[column])
+        if row.fields[column] is not None:
+            yield str(row.fields[column])
 
 
 def _answer_column(workload: readers.Workload) -> str:
@@ -423,7 +434,7 @@ def _assumptions(measured: Measured, job: Job) -> Iterator[str]:
             f"a realtime answer takes {took} s on average ({timing.ASSUMED_FIRST_TOKEN:g} s + "
             f"output / {timing.ASSUMED_TOKENS_PER_SECOND:g} a second, assumed, grade D): --latency"
         )
-    yield f"{demand.failure_rate:.0%} of realtime attempts fail, {demand.retries} retries"
+    yield f"{100 * demand.failure_rate:g}% of realtime attempts fail, {demand.retries} retries"
     for provider in dict.fromkeys(model.provider for model in measured.models):
         if demand.tier(provider) is None:
             yield f"{provider}: the lowest usage tier that it publishes (--tier {provider}=NAME)"
