@@ -87,6 +87,8 @@ class Draw(NamedTuple):
 
     size: int
     """Bytes of the record; 0 for a blank line."""
+    offset: int = 0
+    """Where the record stands."""
     shapes: tuple[Shape, ...] = ()
     """Empty where the record makes no request."""
     cell: str = ""
@@ -122,6 +124,11 @@ class Drawn:
     def rows(self) -> int:
         """Rows of the workload that make requests."""
         return self.sample.records - self.bad
+
+    @property
+    def distinct(self) -> int:
+        """Different rows that were drawn."""
+        return len({draw.offset for draw in self.draws if draw.shapes})
 
     def shapes(self, encoding: str) -> tuple[Shape | None, ...]:
         """The shape of each drawn row; None where there is none."""
@@ -223,6 +230,7 @@ class Drawer:
         answers = self._answers(made.answer)
         return Draw(
             size=row.size,
+            offset=row.offset,
             shapes=tuple(
                 shape._replace(text=shape.text + count)
                 for shape, count in zip(made.shapes, own, strict=True)
@@ -342,10 +350,9 @@ def _outside(contents: Sequence[str], spans: Sequence[tuple[int, int]]) -> list[
 
 
 def wire_bytes(request: Request) -> int:
-    """Bytes of the request in a batch file: its texts in UTF-8 and an envelope of JSON."""
-    return ENVELOPE_BYTES + sum(
-        len(text.encode(errors="surrogatepass")) for text in tokens.parts(request)
-    )
+    """Bytes of the request in a batch file: its texts in UTF-8, its media, a JSON envelope."""
+    texts = sum(len(text.encode(errors="surrogatepass")) for text in tokens.parts(request))
+    return ENVELOPE_BYTES + texts + sum(each.bytes for each in request.media)
 
 
 # --- draws by offset --------------------------------------------------------------------

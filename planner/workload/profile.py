@@ -18,6 +18,7 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
+from planner.workload.draws import AnswerTally, WeightedTally, wire_bytes
 from planner.workload.prompt import Message, ReadyMade, Request, requests
 from planner.workload.sampling import mean_estimate
 from planner.workload.tokens import Tally, stretched
@@ -25,9 +26,11 @@ from planner.workload.tokens import Tally, stretched
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from planner.errors import Problem
+    from planner.workload.draws import Drawn
     from planner.workload.prompt import Prompt
     from planner.workload.readers import Rows
-    from planner.workload.tokens import Counter
+    from planner.workload.tokens import Band, Counter
 
 Method = Literal["counted", "sampled", "given"]
 Basis = Literal["given", "sample", "pilot", "ratio", "assumed"]
@@ -37,9 +40,6 @@ ASSUMED_OUTPUT = (300, 30, 3000)
 
 ASSUMED_OUTPUT_CV = 0.8
 """Spread of single answers when only their mean is known (chat traces: 0.77)."""
-
-ENVELOPE_BYTES = 250
-"""JSON around the texts of one request in a batch file: ids, model, roles, parameters."""
 
 PROGRESS_EVERY = 256
 """Rows between two calls of the progress function."""
@@ -241,6 +241,10 @@ class Counted:
     """Tallies of the answers that the rows bring with them; empty where they bring none."""
     largest_asked: int | None
     """The highest output limit that a ready-made request asks for itself."""
+    drawn: Drawn | None = None
+    """The draws behind the figures where not every row was counted."""
+    skipped: tuple[Problem, ...] = ()
+    """The first bad rows that were left out, with their reasons."""
 
 
 Progress = Callable[[int, int], None]
@@ -262,7 +266,7 @@ def count(
     for row, request in requests(rows, prompt):
         for tally in tallies.values():
             tally.add(request)
-        size += _wire_bytes(request)
+        size += wire_bytes(request)
         asked = max(asked, request.max_output_tokens or 0)
         if answer_of is not None and (answer := answer_of(row)) is not None:
             _add_answer(answers, tallies, answer)
@@ -275,6 +279,28 @@ def count(
         tallies=tallies,
         answers=answers,
         largest_asked=asked or None,
+        skipped=tuple(rows.problems),
+    )
+
+
+def sampled(drawn: Drawn) -> Counted:
+    """What draws found, as a pass over every row would have put it.
+
+    Rows and bytes are estimates of the whole; tallies hold each drawn row as often as the rows
+    it stands for, in a unit of their own.
+    """
+    draws = [draw for draw in drawn.draws if draw.shapes]
+    wire = drawn.sample.total(draw.wire for draw in drawn.draws)
+    answered = any(draw.answers for draw in draws)
+    return Counted(
+        rows=drawn.rows,
+        bad=drawn.bad + drawn.unread,
+        bytes_per_row=math.ceil(wire.value / drawn.rows),
+        tallies={name: WeightedTally(name, drawn) for name in drawn.encodings},
+        answers={name: AnswerTally(name, drawn) for name in drawn.encodings} if answered else {},
+        largest_asked=max(draw.asked for draw in draws) or None,
+        drawn=drawn,
+        skipped=drawn.problems,
     )
 
 
@@ -291,13 +317,6 @@ def _add_answer(answers: dict[str, Tally], encodings: Iterable[str], text: str) 
     said = Request(messages=(Message(role="assistant", content=text),))
     for name in encodings:
         answers.setdefault(name, Tally(name)).add(said)
-
-
-def _wire_bytes(request: Request) -> int:
-    """Bytes of the request in a batch file: its texts in UTF-8 and an envelope of JSON."""
-    texts = [message.content for message in request.messages]
-    texts += [text for text in (request.tools, request.schema) if text]
-    return ENVELOPE_BYTES + sum(len(text.encode(errors="surrogatepass")) for text in texts)
 
 
 # --- answers ----------------------------------------------------------------------------
@@ -399,25 +418,34 @@ def counted_profile(
     of_rows: int | None = None,
     shared_prefix: int = 0,
     seed: int = 0,
+    edges: Iterable[int] = (),
 ) -> TokenProfile:
-    """The job of `of_rows` rows that the counted ones are a random sample of, or are."""
+    """The job of `of_rows` rows that the counted ones are a random sample of, or are.
+
+    `edges` are prompt lengths beyond which the model has another price.
+    """
     histograms = counter.sizes(counted.tallies[counter.encoding])
-    sizes = Sizes.of(histograms.value)
-    low, high = Sizes.of(histograms.low), Sizes.of(histograms.high)
+    sizes = Sizes.of(histograms.value).for_rows(counted.rows)
+    low, high = (
+        Sizes.of(each).for_rows(counted.rows) for each in (histograms.low, histograms.high)
+    )
     said = [histograms.band.said]
+    if counted.drawn is not None:
+        seen = _DrawnSizes(counted.drawn, counter, histograms.band)
+        low, high = seen.ends(sizes, (low, high), edges)
+        said.append(seen.said())
     if of_rows is not None and of_rows != counted.rows:
-        seen = mean_estimate(histograms.value, seed=seed, population=max(of_rows, counted.rows))
-        ends = (low.mean / sizes.mean, high.mean / sizes.mean)
-        ends = _joined(sizes.mean, (seen.low, seen.high), ends)
+        low, high = _as_sample(sizes, (low, high), max(of_rows, counted.rows), seed)
         sizes = sizes.for_rows(of_rows)
-        low, high = (sizes.stretched(end / sizes.mean) for end in ends)
+        low, high = low.for_rows(of_rows), high.for_rows(of_rows)
         said.append(f"{counted.rows:,} rows counted stand for {of_rows:,}, as a random sample")
+    whole = counted.drawn is None and of_rows in (None, counted.rows)
     return TokenProfile(
         model=model,
         counter=counter.id,
         grade=str(counter.grade),
-        method="counted" if of_rows in (None, counted.rows) else "sampled",
-        counted=counted.rows,
+        method="counted" if whole else "sampled",
+        counted=counted.rows if counted.drawn is None else counted.drawn.distinct,
         seed=seed,
         rows=Range.exact(sizes.rows),
         sizes=sizes,
@@ -428,6 +456,96 @@ def counted_profile(
         bytes_per_row=counted.bytes_per_row,
         said=tuple(sentence for sentence in said if sentence),
     )
+
+
+def _as_sample(
+    sizes: Sizes, ends: tuple[Sizes, Sizes], population: int, seed: int
+) -> tuple[Sizes, Sizes]:
+    """The ends where the rows of the file are a random choice of those of the job."""
+    histogram = dict(zip(sizes.values, sizes.counts, strict=True))
+    known = mean_estimate(histogram, seed=seed, n=sizes.rows, population=population)
+    low, high = (each.mean / sizes.mean for each in ends)
+    means = _joined(
+        sizes.mean, (known.low * sizes.stretch, known.high * sizes.stretch), (low, high)
+    )
+    below, above = (sizes.stretched(mean / sizes.mean) for mean in means)
+    return below, above
+
+
+class _DrawnSizes:
+    """How well the sizes of drawn rows are known, as one model's tokenizer sees them."""
+
+    def __init__(self, drawn: Drawn, counter: Counter, band: Band) -> None:
+        self._drawn = drawn
+        self._tokens = [
+            0 if shape is None else counter.prompt_tokens(shape, band)[1]
+            for shape in drawn.shapes(counter.encoding)
+        ]
+        self._total = drawn.sample.total(self._tokens)
+
+    def said(self) -> str:
+        """How the figures came about, as a sentence."""
+        drawn = self._drawn
+        ended = " (stopped early)" if drawn.stopped else ""
+        return (
+            f"{len(drawn.draws):,} places of the file were drawn{ended}, and the rows there stand "
+            f"for all {drawn.rows:,}: input tokens within {self._total.relative:.1%} (95 %)"
+        )
+
+    def ends(
+        self, sizes: Sizes, band: tuple[Sizes, Sizes], edges: Iterable[int]
+    ) -> tuple[Sizes, Sizes]:
+        """The ends of the sizes: the error of drawing and the band of the tokenizer, joined."""
+        below, above = (each.mean / sizes.mean for each in band)
+        drawn = Fraction(self._total.relative).limit_denominator(10**9)
+        drawn_ends = (sizes.mean * max(Fraction(0), 1 - drawn), sizes.mean * (1 + drawn))
+        low, high = _joined(sizes.mean, drawn_ends, (below, above))
+        return (
+            self._end(sizes, low / sizes.mean, -1, edges),
+            self._end(sizes, high / sizes.mean, 1, edges),
+        )
+
+    def _end(self, sizes: Sizes, factor: Fraction, sign: int, edges: Iterable[int]) -> Sizes:
+        """All rows stretched by the factor, and those above each edge by what is not known of it.
+
+        Above an edge another price holds, and how much of the job is there has an interval of
+        its own, wider than that of the whole. So at the upper end more tokens stand above, at
+        the lower end fewer, while rows and the total stay what they are.
+        """
+        cuts = [edge for edge in sorted(edges) if 0 < self._above(sizes, edge) < sizes.total]
+        for edge in cuts:
+            share = self._share(edge)
+            sizes = moved(sizes, edge, max(Fraction(0), 1 + sign * share))
+        return sizes.stretched(factor)
+
+    @staticmethod
+    def _above(sizes: Sizes, edge: int) -> int:
+        return sizes.above(edge, inclusive=False).total
+
+    def _share(self, edge: int) -> Fraction:
+        """The interval of the tokens above an edge, as a share of them."""
+        above = self._drawn.sample.total(each if each > edge else 0 for each in self._tokens)
+        return Fraction(above.relative).limit_denominator(10**6)
+
+
+def moved(sizes: Sizes, edge: int, factor: Fraction) -> Sizes:
+    """The same rows and tokens in all, with `factor` times the tokens above an edge.
+
+    Rows above count `factor` times and those below as many times less as keeps the total.
+    """
+    beyond = sizes.above(edge, inclusive=False)
+    total, above = sizes.total, beyond.total
+    wanted = min(above * factor, Fraction(total))
+    rest = (total - wanted) / (total - above)
+    first = len(sizes.values) - len(beyond.values)
+    weighed = [
+        round(count * (rest if place < first else wanted / above))
+        for place, count in enumerate(sizes.counts)
+    ]
+    kept = [(value, count) for value, count in zip(sizes.values, weighed, strict=True) if count]
+    made = replace(sizes, values=tuple(v for v, _ in kept), counts=tuple(c for _, c in kept))
+    made = made.for_rows(sizes.rows)
+    return made.stretched(Fraction(total, made.total))
 
 
 def given_profile(

@@ -46,20 +46,27 @@ class MeanEstimate:
 
 
 def mean_estimate(
-    histogram: Mapping[int, int], *, seed: int, population: int | None = None
+    histogram: Mapping[int, int],
+    *,
+    seed: int,
+    population: int | None = None,
+    n: int | None = None,
 ) -> MeanEstimate:
     """The mean of non-negative values {value: times seen} with its 95 % interval.
 
     The mean of all may lie below the smallest value that was seen, so only zero bounds it.
 
-    `population` is the size of the finite job the values were drawn from, None for an
-    unlimited one; a sample that is the whole job has no error. ValueError without values.
+    `n` is how many values there are where the histogram counts them in another unit (there is
+    no resampling then). `population` is the size of the finite job the values were drawn from,
+    None for an unlimited one; a sample that is the whole job has no error. ValueError without
+    values.
     """
-    n = sum(histogram.values())
-    if n == 0:
+    counted = sum(histogram.values())
+    if counted == 0:
         raise ValueError("no values to take a mean of")
-    mean = Fraction(sum(value * times for value, times in histogram.items()), n)
-    spread = _deviation(histogram, float(mean), n)
+    mean = Fraction(sum(value * times for value, times in histogram.items()), counted)
+    spread = _deviation(histogram, float(mean), counted)
+    n = n or counted
     below, above = _half_widths(histogram, float(mean), spread, n, seed)
     left = 1.0 if population is None else math.sqrt(max(0.0, 1 - n / population))
     return MeanEstimate(
@@ -103,7 +110,8 @@ def _half_widths(
     error = spread / math.sqrt(n)
     reach = student(0.5 + COVERAGE / 2, max(1, n - 1))
     below, above = reach, reach
-    if error and FEWEST_FOR_BOOTSTRAP <= n <= MOST_FOR_BOOTSTRAP:
+    resampled = FEWEST_FOR_BOOTSTRAP <= n <= MOST_FOR_BOOTSTRAP and n == sum(histogram.values())
+    if error and resampled:
         low, high = _bootstrap_t(histogram, mean, n, seed)
         below = high if math.isfinite(high) else reach
         above = -low if math.isfinite(low) else reach

@@ -240,7 +240,7 @@ class Counter:
         band = self.band(tally.mix())
         rows: tuple[Multiset[int], ...] = (Multiset(), Multiset(), Multiset())
         for each, count in tally.shapes.items():
-            for histogram, size in zip(rows, self._sizes(each, band), strict=True):
+            for histogram, size in zip(rows, self.prompt_tokens(each, band), strict=True):
                 histogram[size] += count
         low, value, high = rows
         said = " ".join((band.said, *self._said_of_parts(tally.shapes)))
@@ -267,7 +267,7 @@ class Counter:
         low, value, high = (sum(each[end] for each in ends) for end in range(3))
         return low, value, high
 
-    def _sizes(self, of: Shape, band: Band) -> tuple[int, int, int]:
+    def prompt_tokens(self, of: Shape, band: Band) -> tuple[int, int, int]:
         """The low, expected and high size of a row of that shape."""
         text, frame, error = self._text(of), self.framing.of(of), self.framing.error(of)
         low, value, high = self._media(of)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.workload import profile, prompt, readers
+from planner.workload import draws, profile, prompt, readers
 from planner.workload.profile import (
     NO_ROWS,
     End,
@@ -180,7 +180,7 @@ def test_one_pass_counts_every_encoding(tmp_path: Path) -> None:
 
 def test_bytes_of_a_request_are_its_texts_and_an_envelope(tmp_path: Path) -> None:
     texts = [f"Translate: {row['text']}".encode() for row in ROWS]
-    mean = math.ceil(sum(map(len, texts)) / 3 + profile.ENVELOPE_BYTES)
+    mean = math.ceil(sum(map(len, texts)) / 3 + draws.ENVELOPE_BYTES)
     assert counted(tmp_path, ROWS).bytes_per_row == mean
     assert made(tmp_path, "o200k").bytes_per_row == mean
 
