@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from planner.catalog import Catalog, Model
+    from planner.catalog.audit import Finding
     from planner.catalog.changes import Changes
     from planner.catalog.prices import Episode, RateCard
     from planner.catalog.support import Support
@@ -140,6 +141,29 @@ def changes_between(
     if not models:
         raise no_match(catalog, terms)
     return changes.between(catalog, models, first=first, last=last)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What in the catalog wants attention on a day."""
+
+    on: date
+    digest: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a figure may be wrong until somebody reads its source again."""
+        return any(each.action for each in self.findings)
+
+
+def audited(catalog: Catalog, *, on: date, provider: str | None = None) -> Audit:
+    """Stale sources, changes come and ahead, gaps; of one vendor or of all."""
+    from planner.catalog import audit  # no other look-up needs it
+
+    return Audit(
+        on=on, digest=catalog.digest, findings=audit.audit(catalog, on=on, provider=provider)
+    )
 
 
 def no_match(catalog: Catalog, terms: tuple[str, ...]) -> UnknownFactError:

@@ -5,6 +5,15 @@ its date and none reads a clock or remembers an earlier question.
 """
 
 from planner.catalog.facts import Catalog, LaneFacts, Model, Provider, Source, Turnaround
-from planner.catalog.files import load
+from planner.catalog.files import load, own_overlays
 
-__all__ = ["Catalog", "LaneFacts", "Model", "Provider", "Source", "Turnaround", "load"]
+__all__ = [
+    "Catalog",
+    "LaneFacts",
+    "Model",
+    "Provider",
+    "Source",
+    "Turnaround",
+    "load",
+    "own_overlays",
+]

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ def load(
     files = [
         _File.read(path, layer) for layer, folder in enumerate(folders) for path in _listing(folder)
     ]
+    _distinguish(files)
     digest = _digest(files)
     place = (default_cache() if cache is None else cache) / f"catalog-{_key(digest)}.json"
     plain = _cached(place)
@@ -62,20 +64,74 @@ def load(
 
 
 def check(path: Path) -> tuple[Problem, ...]:
-    """Every problem of one provider file, taken by itself; none where it is in order."""
+    """Every problem of one file; none where it is in order.
+
+    A file that leaves out the currency is an overlay, judged on top of the shipped file of its
+    vendor; any other stands by itself.
+    """
+    file = _File.read(path)
+    below = _below(file)
+    if below is not None:
+        file.layer = below.layer + 1
     try:
-        _checked([_File.read(path)])
+        files = [file] if below is None else [below, file]
+        _distinguish(files)
+        _checked(files)
     except InputError as refused:
         return refused.problems
     return ()
 
 
+def _below(file: _File) -> _File | None:
+    """The shipped file that an overlay is laid over; None for a file that stands by itself."""
+    from planner import strict_yaml
+
+    try:
+        data = strict_yaml.load(file.raw, file.name).data
+    except InputError:
+        return None
+    if not isinstance(data, dict) or "currency" in data or data.get("replaces") is True:
+        return None
+    for path in _listing(shipped()):
+        if path.stem == data.get("provider"):
+            return _File.read(path)
+    return None
+
+
+def own_folder() -> Path:
+    """The user's own pricing files: `$PLANNER_PRICING`, or the platform's place for settings."""
+    named = os.environ.get("PLANNER_PRICING")
+    return Path(named) if named else _settings() / "planner" / "pricing"
+
+
+def _settings() -> Path:
+    base = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    if base.is_absolute():
+        return base
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
+    home = Path.home()
+    return (
+        home / "Library" / "Application Support" if sys.platform == "darwin" else home / ".config"
+    )
+
+
+def own_overlays(*named: Path) -> tuple[Path, ...]:
+    """The user's own folder where it is there or `$PLANNER_PRICING` names it, then the named."""
+    own = own_folder()
+    said = bool(os.environ.get("PLANNER_PRICING"))
+    folders = [own] if said or any(own.glob("*.yaml")) else []
+    wanted = {each.resolve(): each for each in (*folders, *named)}
+    return tuple(wanted.values())
+
+
 class _File:
     """A file's bytes, read once: what is hashed is what is parsed."""
 
-    __slots__ = ("layer", "name", "raw")
+    __slots__ = ("layer", "name", "path", "raw")
 
     def __init__(self, path: Path, raw: bytes, layer: int) -> None:
+        self.path = path
         self.layer = layer
         self.name = f"{path.parent.name}/{path.name}"
         self.raw = raw
@@ -88,6 +144,17 @@ class _File:
         except OSError as problem:
             reason = problem.strerror or type(problem).__name__
             raise InputError.of("unreadable", f"cannot read {path}: {reason}") from None
+
+
+def _distinguish(files: Sequence[_File]) -> None:
+    """Longer names for overlays whose short ones are taken: a problem must say which file."""
+    taken: set[str] = set()
+    for each in files:
+        parts, shown = each.path.absolute().parts, 2
+        while each.name in taken and shown < len(parts):
+            shown += 1
+            each.name = "/".join(parts[-shown:])
+        taken.add(each.name)
 
 
 def _listing(folder: Path) -> list[Path]:
@@ -212,6 +279,10 @@ def _lay(vendors: dict[str, _Laid], upper: _Laid) -> Iterator[Problem]:
         )
         return
     yield from _reserved(upper.document, data, ())
+    if not upper.layer and isinstance(data, dict) and "confirmed" in data:
+        message = "`confirmed` belongs into an overlay: here, change `read` itself"
+        where = upper.document.where(("confirmed",))
+        yield Problem(code="unknown-key", message=message, where=where)
     if upper.layer and isinstance(data, dict):
         yield from _unsourced(upper.document, lower)
         _Marker(upper.document, upper.layer).mark()
@@ -230,7 +301,8 @@ def _reserved(document: Document, here: Any, path: tuple[str | int, ...]) -> Ite
         return
     for key, value in here.items():
         at = (*path, key)
-        if (key == "layer" and isinstance(value, int)) or (key == "overlay" and len(at) == _DEEP):
+        written = key in ("overlay", "confirmed") and len(at) == _DEEP and at[0] == "sources"
+        if (key == "layer" and isinstance(value, int)) or written:
             message = f"{key} is written by the loader"
             yield Problem(code="unknown-key", message=message, where=document.where(at))
         yield from _reserved(document, value, at)
@@ -362,6 +434,7 @@ _JOIN = "join"
 _OFFERS = {"*": {"price": _JOIN}}
 _DEPTH: Mapping[str, Any] = {
     "sources": {},
+    "confirmed": {},
     "lanes": _OFFERS,
     "regions": {"*": _JOIN},
     "tiers": {"*": {}},

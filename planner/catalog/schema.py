@@ -193,6 +193,8 @@ class Source(Strictly):
     note: Text | None = None
     overlay: Text | None = None
     """The user's own file that the fact comes from; written by the loader."""
+    confirmed: Text | None = None
+    """The user's own file that says it was read again; written by the loader."""
 
 
 class Fact(Strictly):
@@ -465,6 +467,7 @@ class ProviderFile(Strictly):
     """One vendor's facts. `known_from`: where a price has no `from`, it holds from this day on.
 
     `replaces`: an overlay that stands in for the catalog's file instead of being laid over it.
+    `confirmed`: sources of the file below that the user has read again, and when.
     """
 
     schema_: Literal[1] = Field(alias="schema")
@@ -475,6 +478,7 @@ class ProviderFile(Strictly):
     known_from: Day
     note: Text | None = None
     replaces: StrictBool = False
+    confirmed: dict[SourceId, Day] = Field(default_factory=dict)
     sources: dict[SourceId, Source]
     lanes: dict[Id, Lane]
     regions: dict[
@@ -491,7 +495,27 @@ def normalised(document: Document) -> tuple[dict[str, Any] | None, tuple[Problem
     further = tuple(_problem(document, found) for found in _cross_checks(document.data))
     if parsed is None or further:
         return None, _in_order(problems + further)
-    return parsed.model_dump(mode="json", exclude_none=True), ()
+    plain = parsed.model_dump(mode="json", exclude_none=True)
+    _confirm(document, plain)
+    return plain, ()
+
+
+def _confirm(document: Document, plain: dict[str, Any]) -> None:
+    """Move the reading days of confirmed sources; what was announced and has begun is in force."""
+    moved: dict[str, str] = {}
+    for name, day in plain.pop("confirmed").items():
+        source = plain["sources"][name]
+        if day > f"{source['read']}-01"[: len(day)]:
+            file = document.where(("confirmed", name)).rsplit(":", 2)[0]
+            source |= {"read": day, "confirmed": file}
+            moved[name] = day
+    holders = [*plain["models"].values(), *plain["lanes"].values()]
+    holders += [offer for model in plain["models"].values() for offer in model["lanes"].values()]
+    for holder in holders:
+        for period in (*holder.get("prices", ()), *holder.get("price", ())):
+            begun = period.get("start", "") <= moved.get(period["source"], "")
+            if period.get("state") == "announced" and begun:
+                del period["state"]
 
 
 def _in_order(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
@@ -526,7 +550,12 @@ def _cross_checks(data: object) -> Iterator[Found]:
     Reads the raw data, so that a misspelt key elsewhere does not hide these problems.
     """
     top = _mapping(data)
-    yield from _source_names(data, frozenset(_mapping(top.get("sources"))), ())
+    sources = frozenset(_mapping(top.get("sources")))
+    yield from _source_names(data, sources, ())
+    for name in _mapping(top.get("confirmed")):
+        if name not in sources:
+            hint = did_you_mean(name, sources) or "remove the line: the catalog has no such source"
+            yield ("confirmed", name), "unknown-source", f"no source {name!r}", hint
     yield from _lane_checks(top)
     yield from _name_checks(top)
     yield from _alias_checks(top)

@@ -94,6 +94,9 @@ COMMANDS: Mapping[str, tuple[str, Callable[[str], Parts]]] = {
     "check": ("does a model support a lane: yes, no or unknown", _of_catalog),
     "prices show": ("the exact rates of one request, and their history", _of_catalog),
     "prices diff": ("what changed, or will, between two days", _of_catalog),
+    "prices audit": ("what is stale, come due, ahead or missing", _of_catalog),
+    "prices check": ("every problem of a pricing file", _of_catalog),
+    "prices confirm": ("record that you read a source again", _of_catalog),
 }
 """Every command: what it does, and where its flags and its answer are."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from planner import notation
 from planner.cli.flags import (
     NO,
@@ -16,7 +18,7 @@ from planner.cli.flags import (
     output_flags,
     write,
 )
-from planner.errors import UnknownFactError
+from planner.errors import InputError, UnknownFactError
 
 # --- models -----------------------------------------------------------------------------
 
@@ -136,9 +138,75 @@ def _diff(arguments: Arguments, _clock: Clock) -> int:
     return YES
 
 
+def _audit_flags(made: Parser) -> None:
+    made.add_argument("--provider", help="this vendor only")
+    catalog_flags(made)
+    output_flags(made, ("table", "json"))
+
+
+def _audit(arguments: Arguments, clock: Clock) -> int:
+    from planner import lookups
+    from planner.report import upkeep
+
+    found = lookups.audited(
+        catalog_of(arguments),
+        on=as_of(arguments, clock()),
+        provider=arguments.get("provider"),
+    )
+    write(upkeep.AUDIT[arguments.get("format", "table")](found), arguments)
+    return NO if found.wanted else YES
+
+
+def _file_flags(made: Parser) -> None:
+    made.add_argument("file", metavar="FILE", help="a vendor's file, or an overlay over one")
+
+
+def _file(arguments: Arguments, _clock: Clock) -> int:
+    from planner.catalog import files
+
+    path = Path(arguments["file"])
+    problems = files.check(path)
+    if problems:
+        raise InputError(*problems)
+    write(f"{path}: in order\n", arguments)
+    return YES
+
+
+def _confirm_flags(made: Parser) -> None:
+    made.add_argument("source", metavar="SOURCE", help="a source's id, or PROVIDER/ID")
+    made.add_argument(
+        "--read",
+        metavar="DATE",
+        action=Notation,
+        read=notation.day,
+        required=True,
+        help="the day you read it and found it as the catalog says",
+    )
+    made.add_argument("--pricing", metavar="DIR", help="write there (default: your own directory)")
+
+
+def _confirm(arguments: Arguments, clock: Clock) -> int:
+    from planner.catalog import confirm, files
+    from planner.report import upkeep
+
+    folder = Path(arguments["pricing"]) if "pricing" in arguments else files.own_folder()
+    made = confirm.confirm(
+        confirm.known(folder),
+        arguments["source"],
+        read=arguments["read"],
+        on=clock().date(),
+        folder=folder,
+    )
+    write(upkeep.confirmation(made), arguments)
+    return YES
+
+
 COMMANDS = {
     "models": (_models_flags, _models),
     "check": (_check_flags, _check),
     "prices show": (_show_flags, _show),
     "prices diff": (_diff_flags, _diff),
+    "prices audit": (_audit_flags, _audit),
+    "prices check": (_file_flags, _file),
+    "prices confirm": (_confirm_flags, _confirm),
 }

@@ -74,8 +74,8 @@ def catalog_of(arguments: Arguments) -> Catalog:
     """The shipped facts with the user's own on top."""
     from planner import catalog
 
-    overlay = arguments.get("pricing")
-    return catalog.load(overlays=(Path(overlay),) if overlay else ())
+    named = (Path(arguments["pricing"]),) if "pricing" in arguments else ()
+    return catalog.load(overlays=catalog.own_overlays(*named))
 
 
 def as_of(arguments: Arguments, now: datetime) -> date:

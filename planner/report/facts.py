@@ -128,7 +128,20 @@ def models(answers: Sequence[Sequence[LaneAnswer]]) -> str:
     count = (
         f"{len(answers)} models; + supported, - not, ? unknown; prices in US dollars per million"
     )
-    return "\n".join([*lines, "", count]) + "\n"
+    return "\n".join([*lines, "", count, *_own(answers)]) + "\n"
+
+
+def _own(answers: Sequence[Sequence[LaneAnswer]]) -> Iterator[str]:
+    """Which figures are the user's own."""
+    own: dict[str, dict[str, None]] = {}
+    for answer in (each for lanes in answers for each in lanes):
+        used = answer.card.sources if answer.card else ()
+        for source in (*used, *((answer.support.source,) if answer.support.source else ())):
+            if source.overlay is not None:
+                own.setdefault(source.overlay, {})[answer.model.id] = None
+    yield from (
+        wrapped(", ".join(names), first=f"your own {file}: ") for file, names in own.items()
+    )
 
 
 STATE_MARKS = {"yes": "+", "no": "-", "unknown": "?"}
