@@ -21,7 +21,7 @@ from planner.workload import profile as profiles
 from planner.workload import prompt as prompts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import date, datetime
     from pathlib import Path
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from planner.decision.options import Option
     from planner.decision.turnaround import FinishedJob
     from planner.job import Job
+    from planner.workload.media import Media
     from planner.workload.profile import Counted, OutputProfile, Progress, TokenProfile
 
 UNKNOWN_COUNTER = "unknown"
@@ -163,6 +164,7 @@ def _from_file(
 ) -> Measured:
     assert job.workload is not None
     workload = readers.open_workload(job.workload, format=job.input_format)
+    counters = [counter_of(model) for model in models]
     chosen = prompts.choose(
         workload,
         prompt=job.prompt.text if job.prompt else None,
@@ -170,8 +172,8 @@ def _from_file(
         prompt_name=job.prompt.name if job.prompt else "--prompt",
         system_name=job.system.name if job.system else "--system",
         skip_bad=job.skip_bad_rows,
+        uncountable=uncountable(models, counters),
     )
-    counters = [counter_of(model) for model in models]
     encodings = _encodings(counters)
     rows = workload.rows(skip_bad=job.skip_bad_rows)
     counted = profiles.count(rows, chosen.prompt, encodings, progress)
@@ -186,7 +188,7 @@ def _from_file(
             counter=counter,
             output=_output(job, model, counter, answers, counted),
             of_rows=job.of_rows,
-            shared_prefix=job.shared_prefix,
+            shared_prefix=job.shared_prefix or _shared_prefix(counted, counter),
             seed=job.seed,
         )
         for model, label, counter in zip(models, labels(models), counters, strict=True)
@@ -226,6 +228,27 @@ def _framing(model: Model) -> Mapping[str, object]:
     if model.framing is None:
         return hidden
     return {**hidden, **model.framing.figures, "as_of": model.framing.as_of}
+
+
+def uncountable(
+    models: Sequence[Model], counters: Sequence[tokens.Counter]
+) -> Callable[[Media], str | None]:
+    """Why a picture or document cannot be counted for one of the models, or None where it can."""
+
+    def reason(of: Media) -> str | None:
+        for model, counter in zip(models, counters, strict=True):
+            said = counter.uncountable(of)
+            if said is not None:
+                return f"{model.id}: {said}"
+        return None
+
+    return reason
+
+
+def _shared_prefix(counted: Counted, counter: tokens.Counter) -> int:
+    """Tokens with which every prompt begins, as far as the counted rows show it."""
+    tally = counted.tallies[counter.encoding]
+    return tokens.stretched(tally.shared_prefix(), counter.band(tally.mix()).mid)
 
 
 def _encodings(counters: Sequence[tokens.Counter]) -> tuple[str, ...]:
@@ -366,6 +389,15 @@ def _known_names(catalog: Catalog, models: Sequence[Model], job: Job) -> None:
                 f"--tier {name}: usage tiers are a vendor's own, and there are several here",
                 hint=f"say --tier PROVIDER={name}; vendors: {vendors}",
             )
+    region = job.requirements.region
+    regions = {name for model in models for name in catalog.provider(model.provider).regions}
+    if region is not None and region not in regions:
+        known = ", ".join(sorted(regions)) or "none"
+        raise UnknownFactError.of(
+            "unknown-region",
+            f"no region {region!r} of these models' vendors",
+            hint=did_you_mean(region, regions) or f"regions with a price: {known}",
+        )
     lanes = dict.fromkeys(lane for model in models for lane in model.lanes)
     for lane in job.requirements.lanes:
         if lane not in lanes:

@@ -275,8 +275,8 @@ def shortfall(options: Sequence[Option], demand: Requirements) -> str:
     if running:
         names = ", ".join(each.id for each in running)
         return f"when it would be done is not known for {names}: {_settle(running)}"
-    reasons = "; ".join(f"{each.id}: {each.gates[0].message}" for each in options if each.gates)
-    return f"no lane can run this job: {reasons}"
+    reasons = dict.fromkeys(each.gates[0].message for each in options if each.gates)
+    return f"no lane can run this job: {'; '.join(reasons)}"
 
 
 def _likelihood(option: Option) -> tuple[float, float, Decimal]:

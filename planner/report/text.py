@@ -83,7 +83,9 @@ def _model_block(answer: Estimate, model: ModelChoice) -> Iterator[str]:
     if chosen is not None and chosen.rescue is not None:
         yield wrapped(_switch(answer, chosen), first="  ")
     yield f"  {size_of(profile)}"
-    yield from (f"  {line}" for line in table(_columns(answer), _rows(answer, model)))
+    rows = list(_rows(answer, model))
+    if rows:
+        yield from (f"  {line}" for line in table(_columns(answer), rows))
     yield from _why_not(model)
     if chosen is not None and chosen.cost is not None:
         yield f"  {chosen.id}:"
