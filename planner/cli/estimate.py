@@ -256,6 +256,8 @@ def _requirements(arguments: Mapping[str, Any]) -> Any:
         limits=tuple(dict(arguments.get("limits", ())).items()),
         latency=arguments.get("latency"),
         concurrency=arguments.get("concurrency"),
+        cache=arguments.get("cache", "auto"),
+        cache_hit_share=arguments.get("cache_hit_share"),
         degraded=arguments.get("degraded", False),
     )
     share, retries = arguments.get("failure_rate", (None, None))
@@ -320,6 +322,10 @@ def job_flags(parser: argparse.ArgumentParser) -> None:
     _read(parser, "--concurrency", "whole", "N", "realtime requests in flight")
     _read(parser, "--failure-rate", "failure_rate", "P[:RETRIES]", "realtime attempts that fail")
     _read(parser, "--shared-prefix", "whole", "N", "leading prompt tokens that all rows share")
+    add("--cache", choices=("auto", "off"), help="prompt caches as options of their own, or none")
+    _read(
+        parser, "--cache-hit-share", "share", "SHARE", "realtime rows that find the prefix cached"
+    )
     add("--degraded", action="store_true", help="a known incident: batches take their window")
     add("--history", metavar="FILE", help="your finished batches, one JSON object a line")
     _read(parser, "--seed", "natural", "N", "of whatever is drawn (0)")

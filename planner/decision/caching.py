@@ -101,8 +101,9 @@ def _hits(
     if lane.delivery != "sync":
         low, high = map(Fraction, lane.cache_hits or (0, 1))
         share = min(max(BEST_EFFORT, low), high, most)
-        known = "reported" if lane.cache_hits else "nobody has measured it"
-        said = f"{percent(float(low))} to {percent(float(high))} of them ({known}, grade D)"
+        seen = f"{percent(float(low))} to {percent(float(high))}" if lane.cache_hits else "some"
+        known = "as users report" if lane.cache_hits else "nobody has measured it"
+        said = f"{seen} of them ({known}; {percent(float(share))} is taken, grade D)"
         return share, min(low, share), max(share, min(high, most)), said
     if demand.cache_hit_share is not None:
         share = min(Fraction(demand.cache_hit_share), most)
@@ -120,19 +121,16 @@ def write_meter(card: RateCard, lane: LaneFacts) -> str | None:
     """What a row that misses pays for the prefix; None: the ordinary input rate.
 
     On a lane that answers at once every read prolongs the cache's life, so the shortest will
-    do; elsewhere rows may stand far apart, and an hour is the least that is worth writing.
+    do; elsewhere it has to live as long as a batch typically takes, or an hour.
     """
     lives = {meter: life for meter in card.rates if (life := _life(meter)) is not None}
-    if not lives:
-        return None
-    if lane.delivery == "sync":
-        return min(lives, key=lambda meter: lives[meter])
-    lasting = {meter: life for meter, life in lives.items() if life >= HOUR}
-    return (
-        min(lasting, key=lambda meter: lasting[meter])
-        if lasting
-        else max(lives, key=lambda meter: lives[meter])
-    )
+    least = 0
+    if lane.delivery != "sync":
+        least = lane.turnaround.p50 if lane.turnaround else HOUR
+    enough = {meter: life for meter, life in lives.items() if life >= least}
+    if enough:
+        return min(enough, key=lambda meter: enough[meter])
+    return max(lives, key=lambda meter: lives[meter], default=None)
 
 
 def _life(meter: str) -> int | None:
