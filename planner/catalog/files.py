@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 5_000_000
 _HERE = Path(__file__).resolve().parent
-_CODE = (_HERE / "schema.py", _HERE / "files.py", _HERE.parent / "strict_yaml.py")
+_CODE = (
+    *(_HERE / name for name in ("checks.py", "schema.py", "files.py")),
+    _HERE.parent / "strict_yaml.py",
+)
 
 
 def shipped() -> Path:
