@@ -156,7 +156,9 @@ def _from_figures(job: Job, models: tuple[Model, ...], *, named: bool) -> Measur
         )
         for model, label, counter in zip(models, labels(models), counters, strict=True)
     )
-    return Measured(job=job, models=models, named=named, profiles=made, workload=None)
+    return Measured(
+        job=job, models=models, named=named, profiles=_scaled(job, models, made), workload=None
+    )
 
 
 def _from_file(
@@ -175,8 +177,14 @@ def _from_file(
         uncountable=uncountable(models, counters),
     )
     encodings = _encodings(counters)
-    rows = workload.rows(skip_bad=job.skip_bad_rows)
-    counted = profiles.count(rows, chosen.prompt, encodings, progress)
+    how = counting.How(
+        exact=job.exact,
+        precision=job.precision,
+        seed=job.seed,
+        edges=tuple(sorted({edge for model in models for edge in _edges(model)})),
+        skip_bad=job.skip_bad_rows,
+    )
+    counted = counting.count(workload, chosen.prompt, encodings, how, progress)
     _large_enough(job, counted)
     answers = counted.answers
     if job.output.sample is not None:
@@ -190,6 +198,7 @@ def _from_file(
             of_rows=job.of_rows,
             shared_prefix=job.shared_prefix or _shared_prefix(counted, counter),
             seed=job.seed,
+            edges=_edges(model),
         )
         for model, label, counter in zip(models, labels(models), counters, strict=True)
     )
@@ -197,17 +206,17 @@ def _from_file(
         job=job,
         models=models,
         named=named,
-        profiles=made,
+        profiles=_scaled(job, models, made),
         workload=WorkloadFacts(
             path=job.workload,
             format=workload.format,
             bytes=workload.bytes,
-            digest=readers.digest(job.workload),
+            digest=counted.digest or readers.digest(job.workload),
             rows=counted.rows,
             bad_rows=counted.bad,
         ),
         said=tuple(each for each in (chosen.said,) if each),
-        skipped=tuple(f"{each.where}: {each.message}" for each in rows.problems),
+        skipped=tuple(f"{each.where}: {each.message}" for each in counted.skipped),
     )
 
 
@@ -251,6 +260,12 @@ def _shared_prefix(counted: Counted, counter: tokens.Counter) -> int:
     return tokens.stretched(tally.shared_prefix(), counter.band(tally.mix()).mid)
 
 
+def _edges(model: Model) -> tuple[int, ...]:
+    """Prompt lengths beyond which the model has, had or will have another price."""
+    periods = (*model.prices, *(each for offer in model.lanes.values() for each in offer.prices))
+    return tuple(sorted({edge.at for period in periods for edge in period.over or ()}))
+
+
 def _encodings(counters: Sequence[tokens.Counter]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(counter.encoding for counter in counters))
 
@@ -279,10 +294,35 @@ def _output(
     if job.output.tokens is not None:
         made = profiles.given_output(job.output.tokens, job.output.cv, asked)
     elif answers:
-        made = profiles.sampled_output(answers[counter.encoding], counter, asked, seed=job.seed)
+        made = profiles.sampled_output(
+            answers[counter.encoding],
+            counter,
+            asked,
+            seed=job.seed,
+            drawn=counted.drawn if counted and job.output.sample is None else None,
+        )
     else:
         made = profiles.assumed_output(asked)
     return profiles.within(made, model.max_output) if asked is None else made
+
+
+def _scaled(
+    job: Job, models: Sequence[Model], made: tuple[TokenProfile, ...]
+) -> tuple[TokenProfile, ...]:
+    """The profiles with answers in proportion to their prompts, where that is asked for."""
+    if job.output.ratio is None:
+        return made
+    ratio, cv = job.output.ratio
+    return tuple(
+        replace(
+            each,
+            output=profiles.within(
+                profiles.scaled_output(ratio, cv, job.output.limit, each),
+                model.max_output if job.output.limit is None else None,
+            ),
+        )
+        for model, each in zip(models, made, strict=True)
+    )
 
 
 def read_answers(job: Job, encodings: tuple[str, ...]) -> Mapping[str, tokens.Tally]:
