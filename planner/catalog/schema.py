@@ -34,6 +34,7 @@ from planner.errors import Problem, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from planner.catalog.checks import Found
     from planner.strict_yaml import Document
 
 VERSION = 1
