@@ -2,8 +2,8 @@
 
 Bridges facts to the two models of time: a lane that answers on the connection is paced by
 its limits (`realtime`), one that answers later by what is known of its batches
-(`turnaround`). Both come out as a `Schedule`: a finish, and P(done) as a function of the
-deadline, so that whoever needs another deadline (rescue, flips, map) asks the same object.
+(`turnaround`, `shipment`). Both come out as a `Schedule`: a finish, and P(done) as a function
+of the deadline: whoever needs another one (rescue, flips, map) asks the same object.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, cast
 
 from planner.decision import realtime, turnaround
+from planner.decision import shipment as shipments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -323,8 +324,8 @@ class Past:
 class Delivered:
     """A lane that delivers when it is done: batches, or requests in the background."""
 
-    shipment: turnaround.Shipment
-    last: turnaround.Finish
+    shipment: shipments.Shipment
+    last: shipments.Finish
 
     @property
     def finish(self) -> Finish:
@@ -386,7 +387,7 @@ def delivered(
     window = None if lane.window is None else float(lane.window)
     return Delivered(
         shipment=shipment,
-        last=turnaround.finish(
+        last=shipments.finish(
             law,
             shipment,
             window=window,
@@ -397,15 +398,15 @@ def delivered(
     )
 
 
-def shipment_of(profile: TokenProfile, lane: LaneFacts, limits: Limits) -> turnaround.Shipment:
+def shipment_of(profile: TokenProfile, lane: LaneFacts, limits: Limits) -> shipments.Shipment:
     """The job as batches under the lane's limits; one where the lane has none."""
     rows, per_batch = profile.rows.value, lane.per_batch or {}
     size = None if profile.bytes_per_row is None else profile.bytes_per_row * rows
-    return turnaround.split(
+    return shipments.split(
         max(1, rows),
         size,
         profile.input.value,
-        turnaround.SplitLimits(
+        shipments.SplitLimits(
             requests=per_batch.get("requests"),
             bytes=per_batch.get("bytes"),
             queued_requests=limits.queued_requests,
@@ -423,10 +424,10 @@ def _prior(facts: Turnaround | None) -> turnaround.Prior | None:
     )
 
 
-def _at_window(said: str | None) -> turnaround.AtWindow:
+def _at_window(said: str | None) -> shipments.AtWindow:
     """What the vendor does at the window; silence is taken as expiry, the slower case."""
     if said in ("keeps_running", "best_effort"):
-        return cast("turnaround.AtWindow", said)
+        return cast("shipments.AtWindow", said)
     return "expires"
 
 
