@@ -38,8 +38,10 @@ class Axis:
         """The cell of a time, on the right side of the deadline's cell."""
         cell = self._cell(seconds, width)
         tick = self.tick(width)
-        if tick is None or self.deadline is None or seconds == self.deadline:
+        if tick is None or self.deadline is None:
             return cell
+        if seconds == self.deadline:
+            return tick
         if seconds > self.deadline:
             return min(max(cell, tick + 1), width - 1)
         return max(min(cell, tick - 1), 0)

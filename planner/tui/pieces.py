@@ -54,6 +54,8 @@ class Paragraph:
 BLANK = Paragraph(body=())
 
 ELLIPSIS = "…"
+WIDEST = 2
+"""Cells of the widest character: a column narrower than this holds no text."""
 
 
 def paragraph(text: str, tone: Tone = Tone.PLAIN, *, mark: str = "") -> Paragraph:
@@ -124,7 +126,7 @@ def folded(paragraphs: Iterable[Paragraph], width: int) -> tuple[Line, ...]:
 def _fold(one: Paragraph, width: int) -> Iterator[Line]:
     mark = one.mark
     indent = width_of(mark.text)
-    if indent >= width:
+    if indent > width - WIDEST:
         mark, indent = NO_MARK, 0
     first = True
     for start, end in _spans(plain(one.body), width - indent) or [(0, 0)]:

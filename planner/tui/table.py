@@ -172,10 +172,14 @@ def lane_of(option: Option) -> str:
     return option.id.removeprefix(f"{option.model}/")
 
 
-def _row(option: Option, model: ModelChoice, deadline: float | None) -> Row:
+def sign(option: Option, *, asked: bool) -> tuple[str, str, Tone]:
+    """Mark, word and tone of a verdict; without a deadline there is nothing to meet."""
     mark, word, tone = MARKS[option.verdict]
-    if option.verdict is Verdict.MEETS and deadline is None:
-        word = CAN_RUN
+    return (mark, word if asked or option.verdict is not Verdict.MEETS else CAN_RUN, tone)
+
+
+def _row(option: Option, model: ModelChoice, deadline: float | None) -> Row:
+    mark, word, tone = sign(option, asked=deadline is not None)
     cost, finish, p = option.cost, option.finish, option.p_deadline
     asked = deadline is not None
     return Row(

@@ -24,7 +24,7 @@ from planner.tui.pieces import (
     fitting,
     paragraph,
 )
-from planner.tui.table import MARKS, lane_of, profile_of
+from planner.tui.table import lane_of, profile_of, sign
 from planner.words import clock, compact, duration, percent
 
 if TYPE_CHECKING:
@@ -59,12 +59,15 @@ def heading(answer: Answer, width: int) -> Line:
     """What is planned: the workload and its volume, and until when."""
     estimate = answer.estimate
     facts = estimate.measured.workload
-    name = printable(facts.path.name) if facts else "by the figures given"
+    name = printable(facts.path.name) if facts else "figures given"
     rows = estimate.measured.rows
-    what_if = f" (what if; own {answer.own_rows:,})" if rows != answer.own_rows else ""
-    left = (Piece(name, Tone.STRONG), Piece(f"  {rows:,} rows"), Piece(what_if, Tone.WARN))
+    what_if = f" instead of {answer.own_rows:,}" if rows != answer.own_rows else ""
+    bad = f", {facts.bad_rows:,} unreadable left out" if facts and facts.bad_rows else ""
+    left = (Piece(name, Tone.STRONG), Piece(f"  {rows:,} rows"), Piece(what_if + bad, Tone.WARN))
     size = Piece(f"  {tokens(estimate)} tokens", Tone.MUTED)
-    due = _due(estimate)
+    due, moment = _due(estimate)
+    if cells((*left, *due, moment)) + 2 <= width:
+        due = (*due, moment)
     return between(fitting(((*left, size), left), width - cells(due) - 2), due, width)
 
 
@@ -75,16 +78,14 @@ def tokens(estimate: Estimate) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _due(estimate: Estimate) -> Line:
+def _due(estimate: Estimate) -> tuple[Line, Piece]:
+    """The deadline as a duration, and the moment it means."""
     demand, at = estimate.job.requirements, estimate.job.deadline_at
     if demand.deadline is None:
-        return (Piece("no deadline", Tone.MUTED),)
+        return (Piece("no deadline", Tone.MUTED),), Piece("")
     moment = f" ({clock(at, estimate.now)})" if at is not None else ""
-    return (
-        Piece("due in ", Tone.MUTED),
-        Piece(duration(demand.deadline), Tone.WARN),
-        Piece(moment),
-    )
+    due = (Piece("due in ", Tone.MUTED), Piece(duration(demand.deadline), Tone.WARN))
+    return due, Piece(moment)
 
 
 # --- the answer -------------------------------------------------------------------------
@@ -119,8 +120,8 @@ def _chosen(estimate: Estimate, choice: ModelChoice, best: Option, width: int) -
 def title(option: Option) -> str:
     """What to do, in capitals: the lane, or which lanes in which order."""
     lane = lane_of(option)
-    for sign, word in ((">", ", then "), ("|", " beside ")):
-        first, found, second = lane.partition(sign)
+    for joint, word in ((">", ", then "), ("|", " beside ")):
+        first, found, second = lane.partition(joint)
         if found:
             return f"{first.upper()}{word}{second.upper()}"
     return lane.upper()
@@ -202,6 +203,7 @@ def cheaper_short(choice: ModelChoice, best: Option) -> Option | None:
         if each.cost is not None
         and best.cost is not None
         and not each.gates
+        and not each.dominated
         and each.verdict not in (Verdict.MEETS, Verdict.UNKNOWN)
         and each.cost.expected < best.cost.expected
     ]
@@ -378,7 +380,7 @@ def explanation(answer: Answer, option_id: str) -> tuple[Paragraph, ...]:
 
 def _explanation(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
     choice = next(each for each in estimate.decision.models if each.model == option.model)
-    mark, word, tone = MARKS[option.verdict]
+    mark, word, tone = sign(option, asked=estimate.job.requirements.deadline is not None)
     yield Paragraph(
         body=(Piece(f"{mark} {word}  ", tone), Piece(_reason(estimate, choice, option)))
     )
@@ -442,7 +444,7 @@ def _time(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
             mark="  ",
         )
     yield from _switch(estimate, option)
-    if finish.batches is not None and finish.waves is not None:
+    if finish.batches is not None and finish.waves is not None and finish.batches > 1:
         yield paragraph(
             f"{finish.batches:,} batches of at most {finish.rows_per_batch or 0:,} rows, "
             f"{finish.concurrent or 0:,} at once: {finish.waves:,} waves",

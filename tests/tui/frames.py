@@ -1,0 +1,142 @@
+"""Text frames of a running app: how they are taken, and the files they are compared with.
+
+A frame is taken when nothing is left to happen (no worker runs, three frames in a row are
+equal); a pause of a fixed length would be wrong on a slow machine and slow on a fast one.
+`WRITE_GOLDEN=1` in the environment of a test run writes the files anew.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from planner import catalog, pipeline
+from planner.job import Job, Output
+from planner.tui.app import PlannerApp
+from planner.tui.desk import Desk
+from planner.tui.plan import PlanScreen, State
+from tests.answers import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from textual.pilot import Pilot
+
+    from planner.catalog import Catalog
+    from planner.pipeline import Measured
+    from planner.workload.profile import Progress
+
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden"
+WRITE = "WRITE_GOLDEN"
+SIZES = ((80, 24), (120, 40))
+
+EQUAL_FRAMES = 3
+MOST_FRAMES = 2000
+
+HOUR = 3600.0
+
+
+def figures(*models: str, rows: int = 12480, deadline: float | None = 6 * HOUR) -> Job:
+    """A job of figures alone: no file, no tokenizer."""
+    job = Job(rows=rows, input_tokens=1180, output=Output(tokens=220), models=models)
+    return job.at_deadline(deadline, NOW) if deadline else job
+
+
+def invented(cache: Path) -> Catalog:
+    """The invented vendors of this folder: a change of a real price moves no frame."""
+    return catalog.load(HERE / "pricing", cache=cache)
+
+
+class Seat(NamedTuple):
+    """A running app and the hand on its keys."""
+
+    app: PlannerApp
+    pilot: Pilot[None]
+
+    @property
+    def plan(self) -> PlanScreen:
+        """The Plan screen, whatever stands over it."""
+        screen = self.app.screen_stack[0]
+        assert isinstance(screen, PlanScreen)
+        return screen
+
+    def state(self) -> State:
+        """What the Plan screen is about."""
+        return self.plan.state
+
+    async def settle(self, *, workers: bool = True) -> str:
+        """The frame when nothing is left to happen; `workers=False` where one is held."""
+        last, equal = "", 0
+        for _ in range(MOST_FRAMES):
+            await self.pilot.pause()
+            if workers and any(not each.is_finished for each in self.app.workers):
+                continue
+            now = frame(self.app)
+            equal = equal + 1 if now == last else 1
+            last = now
+            if equal >= EQUAL_FRAMES:
+                return last
+        raise AssertionError(f"never still:\n{last}")
+
+    async def press(self, *keys: str) -> str:
+        """Press keys one after the other; the frame they lead to."""
+        await self.pilot.press(*keys)
+        return await self.settle()
+
+    async def type(self, text: str) -> None:
+        """Type into the field that has the focus."""
+        await self.pilot.press(*text)
+
+    async def sizes(self, *, workers: bool = True) -> str:
+        """The frames of every size, one under the other."""
+        parts = []
+        for width, height in SIZES:
+            await self.pilot.resize_terminal(width, height)
+            parts.append(f"{width}x{height}\n{await self.settle(workers=workers)}")
+        return "\n\n".join(parts)
+
+
+def frame(app: PlannerApp) -> str:
+    """What stands on the screen, a line a row, without colours."""
+    strips = app.screen._compositor.render_strips(app.size)
+    return "\n".join(strip.text.rstrip() for strip in strips)
+
+
+@asynccontextmanager
+async def seat(
+    job: Job | None,
+    loader: Callable[[], Catalog],
+    *,
+    size: tuple[int, int] = SIZES[0],
+    measure: Callable[[Catalog, Job, Progress | None], Measured] = pipeline.measure,
+) -> AsyncIterator[Seat]:
+    """An app on that job, at noon of one day, without animations."""
+    desk = Desk(catalog_loader=loader, clock=lambda: NOW, on=NOW.date(), measure=measure)
+    app = PlannerApp(desk, job)
+    app.animation_level = "none"
+    async with app.run_test(size=size) as pilot:
+        yield Seat(app, pilot)
+
+
+def check(name: str, text: str) -> None:
+    """Compare with the file of that name, to the byte, or write it."""
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get(WRITE):
+        path.write_text(f"{text}\n", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == f"{text}\n"
+
+
+def changed(before: str, after: str) -> set[int]:
+    """The lines (from 0) in which two frames differ."""
+    pairs = zip(before.splitlines(), after.splitlines(), strict=True)
+    return {number for number, (one, other) in enumerate(pairs) if one != other}
+
+
+def line_with(text: str, *parts: str) -> str:
+    """The one line that holds all the parts."""
+    found = [line for line in text.splitlines() if all(part in line for part in parts)]
+    assert len(found) == 1, found
+    return found[0]

@@ -1,0 +1,149 @@
+"""The core as the screens ask it: the same answers as the command line's, at the keys' pace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from planner import pipeline
+from planner.tui.desk import Desk
+from planner.tui.session import DEADLINES, Inputs
+from planner.tui.table import table
+from planner.tui.view import band, cheaper_short, explanation, why
+from tests.answers import NOW
+from tests.tui.frames import HOUR, figures
+
+if TYPE_CHECKING:
+    from planner.catalog import Catalog
+    from planner.job import Job
+    from planner.pipeline import Measured
+    from planner.tui.desk import Answer
+
+
+def desk(facts: Catalog) -> Desk:
+    return Desk(catalog_loader=lambda: facts, clock=lambda: NOW, on=NOW.date())
+
+
+def measured(facts: Catalog, job: Job) -> Measured:
+    return desk(facts).measure(job, lambda rows, done: None)
+
+
+def answered(facts: Catalog, job: Job) -> Answer:
+    inputs = Inputs(deadline=job.requirements.deadline)
+    return desk(facts).answer(measured(facts, job), inputs)
+
+
+@pytest.mark.parametrize("deadline", [None, 0.5 * HOUR, 6 * HOUR])
+@pytest.mark.parametrize("rows", [1, 5000, 70_000])
+def test_a_what_if_is_the_estimate_of_that_job(
+    facts: Catalog, deadline: float | None, rows: int
+) -> None:
+    """Keys lead to the figures that a fresh run with those flags gives."""
+    start = figures("acme-tall", "bolt-one")
+    answer = desk(facts).answer(measured(facts, start), Inputs(deadline=deadline, rows=rows))
+    asked = figures("acme-tall", "bolt-one", rows=rows, deadline=deadline)
+    fresh = pipeline.estimate(facts, pipeline.measure(facts, asked), asked, now=NOW)
+    assert answer.estimate.decision == fresh.decision
+    assert answer.own_rows == start.rows
+
+
+def test_the_deadline_of_the_command_line_keeps_its_moment(facts: Catalog) -> None:
+    job = replace(figures("acme-tall"), deadline_at=NOW)
+    assert answered(facts, job).estimate.job.deadline_at == NOW
+
+
+def test_the_catalog_is_loaded_once(facts: Catalog) -> None:
+    loads = []
+
+    def load() -> Catalog:
+        loads.append(1)
+        return facts
+
+    here = Desk(catalog_loader=load, clock=lambda: NOW)
+    assert here.catalog() is here.catalog()
+    assert loads == [1]
+    assert here.on == NOW.date()
+
+
+def test_progress_is_passed_on_ten_times_a_second(
+    facts: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(number / 100 for number in range(10_000))
+    monkeypatch.setattr("planner.tui.desk.time.monotonic", lambda: next(clock))
+    seen: list[int] = []
+
+    def counting(_: Catalog, job: Job, progress: object) -> Measured:
+        assert callable(progress)
+        for row in range(1000):
+            progress(row, row)
+        return pipeline.measure(facts, job)
+
+    here = Desk(catalog_loader=lambda: facts, clock=lambda: NOW, measure=counting)
+    here.measure(figures("acme-tall"), lambda rows, done: seen.append(rows))
+    assert 90 <= len(seen) <= 100
+
+
+# --- what would do ----------------------------------------------------------------------
+
+
+def test_the_shortest_longer_deadline_that_has_an_answer(facts: Catalog) -> None:
+    job = figures("bolt-one", "acme-tall", deadline=2 * HOUR)
+    counted = measured(facts, job)
+    here = desk(facts)
+    answer = here.answer(counted, Inputs(deadline=2 * HOUR))
+    without = {each.model for each in answer.estimate.decision.models if each.choice is None}
+    assert without == {"bolt-one"}
+    found = here.loosened(counted, answer)
+    assert set(found) == without
+    wanted = found["bolt-one"].deadline
+    for deadline in DEADLINES:
+        choices = {
+            each.model: each.choice
+            for each in here.answer(counted, Inputs(deadline=deadline)).estimate.decision.models
+        }
+        if deadline > 2 * HOUR and wanted is not None:
+            assert (choices["bolt-one"] is None) == (deadline < wanted)
+
+
+def test_looking_for_what_would_do_can_be_stopped(facts: Catalog) -> None:
+    counted = measured(facts, figures("bolt-one", deadline=HOUR))
+    here = desk(facts)
+    answer = here.answer(counted, Inputs(deadline=HOUR))
+    assert here.loosened(counted, answer, stop=lambda: True) == {}
+
+
+# --- what is said of it -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("deadline", [HOUR, 4 * HOUR, 6 * HOUR, 24 * HOUR])
+@pytest.mark.parametrize("rows", [100, 12480])
+def test_the_band_s_counterfactual_is_the_core_s(
+    facts: Catalog, rows: int, deadline: float
+) -> None:
+    """The band names the option that the core's own sentence names, or neither names one."""
+    answer = answered(facts, figures("acme-tall", "acme-small", rows=rows, deadline=deadline))
+    for choice in answer.estimate.decision.models:
+        if choice.chosen is None:
+            continue
+        cheaper = cheaper_short(choice, choice.chosen)
+        if cheaper is not None:
+            assert f"{cheaper.id} would save" in choice.why
+        else:
+            assert " but " not in choice.why
+
+
+@pytest.mark.parametrize("deadline", [None, 60.0, HOUR, 6 * HOUR])
+@pytest.mark.parametrize("rows", [1, 12480, 10**9])
+def test_every_option_can_be_said_at_every_width(
+    facts: Catalog, rows: int, deadline: float | None
+) -> None:
+    answer = answered(facts, figures(rows=rows, deadline=deadline))
+    for row in table(answer.estimate).rows:
+        assert why(answer, row.id)
+        assert explanation(answer, row.id)
+        option = answer.estimate.option(row.id)
+        for width in (60, 80, 120):
+            lines = band(answer, option.model, {}, width).lines
+            assert all(sum(len(piece.text) for piece in line) <= width for line in lines)

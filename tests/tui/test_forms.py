@@ -1,0 +1,140 @@
+"""What may be typed into a form, and the job that comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from planner.errors import InputError
+from planner.job import Job, Output, Text
+from planner.tui.forms import (
+    ANSWERS,
+    DEADLINE,
+    MODELS,
+    PROMPT,
+    PROMPT_TOKENS,
+    ROWS,
+    Field,
+    FieldError,
+    edit_fields,
+    edited,
+    figure_fields,
+    from_figures,
+    opened,
+)
+from planner.tui.session import Inputs
+from tests.answers import NOW
+from tests.tui.frames import HOUR, figures
+
+if TYPE_CHECKING:
+    from planner.catalog import Catalog
+
+INPUTS = Inputs(deadline=6 * HOUR, rows=500)
+
+
+def texts_of(fields: tuple[Field, ...]) -> dict[str, str]:
+    return {field.name: field.value for field in fields}
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        figures("acme-tall"),
+        Job(),
+        Job(workload=Path("rows.csv"), prompt=Text(text="Say {{ a }}", name="--prompt")),
+        Job(workload=Path("rows.csv"), prompt=Text(text="two\nlines {{ a }}", name="p.txt")),
+        Job(output=Output(sample=Path("rows.csv"), sample_field="answer")),
+        Job(output=Output(tokens=150, cv=0.5, limit=300)),
+    ],
+)
+def test_a_form_that_is_taken_as_it_stands_changes_nothing(facts: Catalog, job: Job) -> None:
+    for inputs in (INPUTS, Inputs(), Inputs(deadline=12345.678)):
+        made, after = edited(texts_of(edit_fields(job, inputs, 500)), job, inputs, facts, NOW)
+        assert replace(made, prompt=None) == replace(job, prompt=None)
+        assert (made.prompt.text if made.prompt else None) == (
+            job.prompt.text if job.prompt else None
+        )
+        assert after == replace(inputs, rows=500)
+
+
+def test_each_field_is_read_in_the_notation_of_its_flag(facts: Catalog) -> None:
+    texts = {
+        DEADLINE: "1d12h",
+        ROWS: "12_480",
+        MODELS: "acme-tall, bolt-one",
+        ANSWERS: "150:0.5",
+        PROMPT: "{{ a }}",
+    }
+    made, inputs = edited(texts, Job(workload=Path("rows.csv")), INPUTS, facts, NOW)
+    assert inputs == Inputs(deadline=36 * HOUR, rows=12480)
+    assert made.models == ("acme-tall", "bolt-one")
+    assert made.output == Output(tokens=150, cv=0.5)
+    assert made.prompt == Text(text="{{ a }}", name=PROMPT)
+
+
+@pytest.mark.parametrize("word", ["", "none", "None"])
+def test_no_deadline_can_be_typed(facts: Catalog, word: str) -> None:
+    texts = {**texts_of(edit_fields(figures(), INPUTS, 500)), DEADLINE: word}
+    assert edited(texts, figures(), INPUTS, facts, NOW)[1].deadline is None
+
+
+def test_empty_rows_are_the_job_s_own(facts: Catalog) -> None:
+    texts = {**texts_of(edit_fields(figures(), INPUTS, 500)), ROWS: ""}
+    assert edited(texts, figures(), INPUTS, facts, NOW)[1].rows is None
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "code"),
+    [
+        (DEADLINE, "soon", "bad-option"),
+        (DEADLINE, "2020-01-01", "deadline-passed"),
+        (ROWS, "0", "bad-option"),
+        (ROWS, "1.5", "bad-option"),
+        (MODELS, "acme-taller", "unknown-model"),
+        (ANSWERS, "many", "bad-option"),
+    ],
+)
+def test_what_cannot_be_read_names_its_field(
+    facts: Catalog, field: str, text: str, code: str
+) -> None:
+    texts = {**texts_of(edit_fields(figures(), INPUTS, 500)), field: text}
+    with pytest.raises(FieldError) as caught:
+        edited(texts, figures(), INPUTS, facts, NOW)
+    assert caught.value.field == field
+    assert [problem.code for problem in caught.value.problems] == [code]
+
+
+def test_figures_make_a_job(facts: Catalog) -> None:
+    texts = texts_of(figure_fields(Job(), Inputs()))
+    texts |= {ROWS: "12,480", PROMPT_TOKENS: "1180", ANSWERS: "220", DEADLINE: "6h"}
+    made, inputs = from_figures(texts, Job(), Inputs(), facts, NOW)
+    assert (made.rows, made.input_tokens, made.output.tokens) == (12480, 1180, 220)
+    assert inputs == Inputs(deadline=6 * HOUR)
+    for missing in (ROWS, PROMPT_TOKENS):
+        with pytest.raises(FieldError) as caught:
+            from_figures({**texts, missing: ""}, Job(), Inputs(), facts, NOW)
+        assert caught.value.field == missing
+
+
+def test_another_file_keeps_the_demand_and_drops_what_was_said_of_the_rows() -> None:
+    before = replace(
+        figures("acme-tall"), prompt=Text(text="{{ a }}", name="--prompt"), skip_bad_rows=True
+    )
+    made = opened("  other.csv ", before)
+    assert made == replace(
+        Job(workload=Path("other.csv"), models=("acme-tall",)),
+        requirements=before.requirements,
+        deadline_at=before.deadline_at,
+    )
+
+
+def test_an_empty_path_is_the_sample_and_a_job_file_belongs_to_the_shell() -> None:
+    sample = opened(" ", Job())
+    assert sample.workload is not None
+    assert sample.workload.name == "tickets.csv"
+    assert sample.prompt is not None
+    with pytest.raises(InputError, match="command line"):
+        opened("job.yaml", Job())
