@@ -22,6 +22,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StrictStr,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.types import Strict
@@ -147,31 +148,63 @@ def _hours(value: str) -> str:
     return value
 
 
+_A_NUMBER: dict[str, Any] = {"type": "number", "minimum": 0}
+_A_FACTOR: dict[str, Any] = {"anyOf": [_A_NUMBER, {"const": UNPUBLISHED}]}
+_THREE_STATES: dict[str, Any] = {"enum": [True, False, "unknown"]}
+
+
+def _by_meter(value: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """The JSON Schema of a mapping from meters."""
+    return {
+        "type": "object",
+        "properties": dict.fromkeys(keys, value),
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+
+
 Text = Annotated[StrictStr, Field(min_length=1)]
 Id = Annotated[StrictStr, Field(pattern=IDENTIFIER)]
 SourceId = Annotated[StrictStr, Field(pattern=r"^[^\s].*$")]
 Day = Annotated[date, Strict()]
-ReadDay = Annotated[str, BeforeValidator(_read_day)]
-Number = Annotated[Decimal, BeforeValidator(_number)]
+ReadDay = Annotated[
+    str,
+    BeforeValidator(_read_day),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}(-[0-9]{2})?$"}),
+]
+Number = Annotated[Decimal, BeforeValidator(_number), WithJsonSchema(_A_NUMBER)]
 Count = Annotated[StrictInt, Field(gt=0)]
 Natural = Annotated[StrictInt, Field(ge=0)]
 Layer = Annotated[StrictInt, Field(ge=0)]
 """0 for the catalog's own files, above for overlays; written by the loader, the highest wins."""
-Seconds = Annotated[int, BeforeValidator(_seconds)]
+Seconds = Annotated[
+    int,
+    BeforeValidator(_seconds),
+    WithJsonSchema({"type": "string", "pattern": f"^{DURATION.pattern}$"}),
+]
 Meter = Annotated[str, AfterValidator(_meter)]
 Factor = Annotated[Decimal | str, BeforeValidator(_factor)]
-Rates = Annotated[dict[Meter, Number], Field(min_length=1)]
-LaneRates = Annotated[dict[Meter, Factor], Field(min_length=1)]
+Rates = Annotated[
+    dict[Meter, Number], Field(min_length=1), WithJsonSchema(_by_meter(_A_NUMBER, *METERS))
+]
+LaneRates = Annotated[
+    dict[Meter, Factor], Field(min_length=1), WithJsonSchema(_by_meter(_A_FACTOR, *METERS))
+]
 Factors = Annotated[
     dict[Annotated[str, AfterValidator(_meter_or_every)], Factor],
     BeforeValidator(_factors),
     Field(min_length=1),
+    WithJsonSchema({"anyOf": [_A_FACTOR, _by_meter(_A_FACTOR, EVERY, *METERS)]}),
 ]
 Ids = tuple[Id, ...]
 Models = Annotated[Literal["all"] | Ids, BeforeValidator(_named_models)]
-Support = Annotated[Literal["yes", "no", "unknown"], BeforeValidator(_support)]
-Billed = Annotated[Literal["yes", "no", "unknown"], BeforeValidator(_billed)]
-LaneIds = Annotated[Ids, BeforeValidator(_listed)]
+Support = Annotated[
+    Literal["yes", "no", "unknown"], BeforeValidator(_support), WithJsonSchema(_THREE_STATES)
+]
+Billed = Annotated[
+    Literal["yes", "no", "unknown"], BeforeValidator(_billed), WithJsonSchema(_THREE_STATES)
+]
+LaneIds = Annotated[Ids, BeforeValidator(_listed, json_schema_input_type=Id | Ids)]
 
 
 class Strictly(BaseModel):
@@ -238,7 +271,11 @@ class LanePrice(Dated):
     over: tuple[Edge, ...] | None = None
 
 
-LanePrices = Annotated[tuple[LanePrice, ...], BeforeValidator(_listed), Field(min_length=1)]
+LanePrices = Annotated[
+    tuple[LanePrice, ...],
+    BeforeValidator(_listed, json_schema_input_type=LanePrice | tuple[LanePrice, ...]),
+    Field(min_length=1),
+]
 
 
 class PerBatch(Strictly):
@@ -324,6 +361,13 @@ class Region(Dated):
     multiply: Number | None = None
     models: Models
     lanes: LaneIds | None = None
+
+
+Regions = Annotated[
+    tuple[Region, ...],
+    BeforeValidator(_listed, json_schema_input_type=Region | tuple[Region, ...]),
+    Field(min_length=1),
+]
 
 
 class Tier(Fact):
@@ -455,7 +499,10 @@ class Model(Fact):
     max_output: Count | None = None
     tokens: Tokens | None = None
     cache: Cache | None = None
-    lifecycle: Annotated[tuple[Lifecycle, ...], BeforeValidator(_listed)] = ()
+    lifecycle: Annotated[
+        tuple[Lifecycle, ...],
+        BeforeValidator(_listed, json_schema_input_type=Lifecycle | tuple[Lifecycle, ...]),
+    ] = ()
     hidden_input: tuple[HiddenInput, ...] = ()
     prices: tuple[ListPrice, ...] = ()
     lanes: dict[Id, Offer] = Field(default_factory=dict)
@@ -479,9 +526,7 @@ class ProviderFile(Strictly):
     confirmed: dict[SourceId, Day] = Field(default_factory=dict)
     sources: dict[SourceId, Source]
     lanes: dict[Id, Lane]
-    regions: dict[
-        Id, Annotated[tuple[Region, ...], BeforeValidator(_listed), Field(min_length=1)]
-    ] = Field(default_factory=dict)
+    regions: dict[Id, Regions] = Field(default_factory=dict)
     tiers: dict[Id, Tier] = Field(default_factory=dict)
     limits: tuple[Limit, ...] = ()
     models: dict[Id, Model]
@@ -531,5 +576,20 @@ def _problem(document: Document, found: Found) -> Problem:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a provider file, for editors."""
-    return ProviderFile.model_json_schema(by_alias=True)
+    """The JSON Schema of a provider file or an overlay, for editors.
+
+    Without the keys that only the loader writes. An overlay (no `currency`) may leave out what
+    the file below it has, so editors do not miss keys of a lane or a model; the loader does.
+    """
+    made = ProviderFile.model_json_schema(by_alias=True)
+    definitions = made["$defs"]
+    for each in definitions.values():
+        each.get("properties", {}).pop("layer", None)
+    for written in ("overlay", "confirmed"):
+        del definitions["Source"]["properties"][written]
+    for laid_over in ("Lane", "Model"):
+        del definitions[laid_over]["required"]
+    whole = {"required": made["required"]}
+    made["required"] = ["schema", "provider"]
+    made["anyOf"] = [whole, {"not": {"required": ["currency"]}}]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
