@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ class Output:
     limit: int | None = None
     sample: Path | None = None
     sample_field: str | None = None
+    ratio: tuple[Fraction, float | None] | None = None
+    """(answer tokens a prompt token, their CV): answers as long as the prompts make them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,10 @@ class Job:
     requirements: Requirements = field(default_factory=Requirements)
     deadline_at: datetime | None = None
     history: Path | None = None
+    precision: float = 0.01
+    """Half the 95 % interval of the input tokens, as a share, at which drawing rows ends."""
+    exact: bool = False
+    """Count every row, however long that takes."""
     seed: int = 0
 
     def at_deadline(self, seconds: float | None, now: datetime) -> Job:
@@ -160,6 +167,12 @@ def output_tokens(text: str, flag: str = "--output-tokens") -> tuple[int, float 
     return whole(first, flag), _number(second, flag, text) if colon else None
 
 
+def output_ratio(text: str, flag: str = "--output-ratio") -> tuple[Fraction, float | None]:
+    """`RATIO` or `RATIO:CV` of the prompt's tokens."""
+    _, cv = number_with_cv(text, flag)
+    return Fraction(text.partition(":")[0].strip()), cv
+
+
 def limit(text: str, flag: str = "--limit") -> tuple[str, int]:
     """`NAME=N`, such as `rpm=1000`."""
     name, equals, value = text.partition("=")
@@ -237,6 +250,7 @@ FLAGGED = frozenset(
         "whole",
         "natural",
         "output_tokens",
+        "output_ratio",
         "limit",
         "failure_rate",
         "share",
@@ -272,7 +286,7 @@ def shipped_sample(job: Job) -> Job:
         job,
         workload=shipped.rows,
         prompt=job.prompt or text_file(shipped.prompt, "--prompt-file"),
-        output=job.output if job.output.tokens or job.output.sample else learned,
+        output=learned if job.output == Output(limit=job.output.limit) else job.output,
     )
 
 

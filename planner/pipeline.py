@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from planner.catalog.freshness import Freshness, freshness
 from planner.decision import flips, matrix, options, timing
 from planner.errors import InputError, UnknownFactError, did_you_mean
-from planner.workload import media, readers, tokens
+from planner.workload import counting, media, readers, tokens
 from planner.workload import profile as profiles
 from planner.workload import prompt as prompts
 
@@ -177,13 +177,7 @@ def _from_file(
         uncountable=uncountable(models, counters),
     )
     encodings = _encodings(counters)
-    how = counting.How(
-        exact=job.exact,
-        precision=job.precision,
-        seed=job.seed,
-        edges=tuple(sorted({edge for model in models for edge in _edges(model)})),
-        skip_bad=job.skip_bad_rows,
-    )
+    how = _how(job, models)
     counted = counting.count(workload, chosen.prompt, encodings, how, progress)
     _large_enough(job, counted)
     answers = counted.answers
@@ -211,12 +205,22 @@ def _from_file(
             path=job.workload,
             format=workload.format,
             bytes=workload.bytes,
-            digest=counted.digest or readers.digest(job.workload),
+            digest=counted.digest or workload.digest(),
             rows=counted.rows,
             bad_rows=counted.bad,
         ),
         said=tuple(each for each in (chosen.said,) if each),
         skipped=tuple(f"{each.where}: {each.message}" for each in counted.skipped),
+    )
+
+
+def _how(job: Job, models: Sequence[Model]) -> counting.How:
+    return counting.How(
+        exact=job.exact,
+        precision=job.precision,
+        seed=job.seed,
+        edges=tuple(sorted({edge for model in models for edge in _edges(model)})),
+        skip_bad=job.skip_bad_rows,
     )
 
 
@@ -262,7 +266,7 @@ def _shared_prefix(counted: Counted, counter: tokens.Counter) -> int:
 
 def _edges(model: Model) -> tuple[int, ...]:
     """Prompt lengths beyond which the model has, had or will have another price."""
-    periods = (*model.prices, *(each for offer in model.lanes.values() for each in offer.prices))
+    periods = (*model.prices, *(each for offer in model.offers.values() for each in offer.prices))
     return tuple(sorted({edge.at for period in periods for edge in period.over or ()}))
 
 

@@ -7,6 +7,7 @@ command line says wins.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -70,7 +71,7 @@ def run(arguments: Arguments, clock: Clock) -> int:
     job = job_of(arguments, now)
     catalog = catalog_of(arguments)
     on = as_of(arguments, now)
-    with _Bar(job.workload) as bar:
+    with _Bar(job.workload, keeps=job.exact) as bar:
         measured = pipeline.measure(catalog, job, bar)
     history = _history(arguments)
     answer = pipeline.estimate(catalog, measured, job, now=now, on=on, history=history)
@@ -106,26 +107,45 @@ def _history(arguments: Arguments) -> tuple[FinishedJob, ...]:
 
 
 class _Bar:
-    """Progress on stderr, from the second second on, and only on a terminal."""
+    """Progress on stderr, from the second second on, and only on a terminal.
+
+    Where the count `keeps` an estimate, an interrupt ends it and not the program; a second
+    one does.
+    """
 
     SHOW_AFTER = 1.0
     REDRAW_AFTER = 0.1
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, keeps: bool = False) -> None:
+        self.keeps = keeps
+        self.stopped = False
         self.size = path.stat().st_size if path is not None and path.is_file() else 0
         self.started = self.drawn = time.monotonic()
         self.live = sys.stderr.isatty()
         self.shown = False
 
     def __enter__(self) -> Self:
+        self.before = signal.getsignal(signal.SIGINT)
+        if self.keeps:
+            signal.signal(signal.SIGINT, self.stop)
         return self
 
+    def stop(self, *_: object) -> None:
+        """End the count at the next report; another interrupt is the program's again."""
+        self.stopped = True
+        signal.signal(signal.SIGINT, self.before)
+
     def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self.before)
         if self.shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 
     def __call__(self, rows: int, done: int) -> None:
+        if self.stopped:
+            from planner.workload.draws import StoppedError
+
+            raise StoppedError
         now = time.monotonic()
         if not self.live or now - self.started < self.SHOW_AFTER:
             return
@@ -187,6 +207,8 @@ def job_of(arguments: Mapping[str, Any], now: datetime) -> Job:
         models=tuple(arguments.get("models", ())),
         shared_prefix=arguments.get("shared_prefix", 0),
         requirements=_requirements(arguments),
+        precision=arguments.get("precision", jobs.Job().precision),
+        exact=arguments.get("exact", False),
         seed=arguments.get("seed", 0),
     )
     if made.workload is not None and str(made.workload) == SAMPLE and not made.workload.exists():
@@ -202,6 +224,8 @@ EXCLUSIVE = (
     ("prompt", "prompt_file"),
     ("system", "system_file"),
     ("output_tokens", "output_sample"),
+    ("output_tokens", "output_ratio"),
+    ("output_sample", "output_ratio"),
 )
 
 
@@ -240,6 +264,7 @@ def _output(arguments: Mapping[str, Any]) -> Any:
         limit=arguments.get("max_output_tokens"),
         sample=path,
         sample_field=field,
+        ratio=arguments.get("output_ratio"),
     )
 
 
@@ -310,6 +335,7 @@ def job_flags(parser: argparse.ArgumentParser) -> None:
     _read(parser, "--output-tokens", "output_tokens", "N[:CV]", "answer tokens a row")
     _read(parser, "--max-output-tokens", "whole", "N", "the limit that goes into each request")
     _read(parser, "--output-sample", "sample_file", "FILE[:FIELD]", "real answers to learn from")
+    _read(parser, "--output-ratio", "output_ratio", "R[:CV]", "answers of R x the prompt's tokens")
     add("--deadline", metavar="WHEN", help="6h, 18:00, 'tomorrow 18:00' or an ISO time")
     _read(parser, "--respond-within", "seconds", "TIME", "somebody waits for each answer")
     _read(parser, "--confidence", "share", "SHARE", "wanted certainty of the deadline (0.95)")
@@ -328,6 +354,8 @@ def job_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--degraded", action="store_true", help="a known incident: batches take their window")
     add("--history", metavar="FILE", help="your finished batches, one JSON object a line")
+    _read(parser, "--precision", "share", "SHARE", "draw rows until tokens are known so well (1%%)")
+    add("--exact", action="store_true", help="count every row instead (Ctrl-C keeps the estimate)")
     _read(parser, "--seed", "natural", "N", "of whatever is drawn (0)")
     catalog_flags(parser)
 

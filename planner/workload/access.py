@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.errors import InputError
-from planner.workload import readers
+from planner.workload import readers, sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,14 +36,7 @@ BLOCK = 64 * 1024
 SCAN_EVERY = 256
 """Blocks between two calls of the progress function."""
 
-QUOTED = ("csv", "tsv")
-"""Formats in which a newline may stand inside quotes."""
-
-SEEKABLE = ("batch", "chat", "jsonl", "lines", *QUOTED)
-"""Formats whose records can be found from the middle of the file."""
-
 _AT_START = 2
-_GZIP = b"\x1f\x8b"
 _BLANK_LINE = re.compile(rb"\n[ \t\r\f\v]*(?=\n)")
 
 
@@ -113,10 +106,7 @@ class _Blocks:
 
 def seekable(workload: Workload) -> bool:
     """Whether rows can be found from the middle of the file: plain text, not compressed."""
-    if workload.format not in SEEKABLE:
-        return False
-    with workload.path.open("rb") as file:
-        return file.read(len(_GZIP)) != _GZIP
+    return readers.format_of(workload).whole is None and not sources.is_packed(workload.path)
 
 
 def scan(workload: Workload, progress: Callable[[int, int], None] | None = None) -> Index:
@@ -124,7 +114,7 @@ def scan(workload: Workload, progress: Callable[[int, int], None] | None = None)
 
     `progress` is called with (records, bytes of the file) done.
     """
-    quoted = workload.format in QUOTED
+    quoted = readers.format_of(workload).quoted
     header = _header(workload.path) if quoted else b""
     tally = _Tally(quoted=quoted)
     hashed = hashlib.sha256(header)
@@ -139,7 +129,7 @@ def scan(workload: Workload, progress: Callable[[int, int], None] | None = None)
             if progress is not None and len(tally.blocks.states) % SCAN_EVERY == 0:
                 progress(tally.records, done)
     if tally.total == 0:
-        raise InputError.of("no-rows", "the file has no rows", where=str(workload.path))
+        raise InputError.of("no-rows", "the file has no rows", where=workload.name)
     return Index(
         workload=replace(workload, bytes=done),
         header=header,
@@ -209,7 +199,7 @@ class Access:
     def __init__(self, index: Index, file: io.FileIO) -> None:
         self._index = index
         self._file = file
-        self._quoted = index.workload.format in QUOTED
+        self._quoted = readers.format_of(index.workload).quoted
         self._last = Span(0, b"")
 
     def span(self, offset: int) -> Span:

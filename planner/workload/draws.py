@@ -442,7 +442,7 @@ class _Look:
         except InputError:
             # The row's number costs a look-up, so it is only asked for to name it.
             number, line = self._file.place(span)
-            where = f"{self._index.workload.path}:{line}"
+            where = f"{self._index.workload.name}:{line}"
             problem = self._drawer.problem(replace(row, number=number, line=line))
             raise InputError(replace(problem, where=where)) from None
 
@@ -487,7 +487,7 @@ def _from_row(rows: Rows, row: Row, drawer: Drawer, place: float) -> Draw:
     try:
         return drawer.draw(row, place)
     except InputError as error:
-        problem = replace(error.problems[0], where=f"{rows.workload.path}:{row.line}")
+        problem = replace(error.problems[0], where=f"{rows.workload.name}:{row.line}")
         _refuse(problem, rows.problems, skip_bad=rows.skip_bad)
         return Draw(row.size)
 

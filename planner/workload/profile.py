@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from planner.workload.draws import Drawn
     from planner.workload.prompt import Prompt
     from planner.workload.readers import Rows
+    from planner.workload.sampling import MeanEstimate
     from planner.workload.tokens import Band, Counter
 
 Method = Literal["counted", "sampled", "given"]
@@ -245,6 +246,8 @@ class Counted:
     """The draws behind the figures where not every row was counted."""
     skipped: tuple[Problem, ...] = ()
     """The first bad rows that were left out, with their reasons."""
+    digest: str | None = None
+    """Of the file, where the pass took it along."""
 
 
 Progress = Callable[[int, int], None]
@@ -301,6 +304,7 @@ def sampled(drawn: Drawn) -> Counted:
         largest_asked=max(draw.asked for draw in draws) or None,
         drawn=drawn,
         skipped=drawn.problems,
+        digest=drawn.digest,
     )
 
 
@@ -356,9 +360,16 @@ def assumed_output(limit: int | None) -> OutputProfile:
 
 
 def sampled_output(
-    answers: Tally, counter: Counter, limit: int | None, *, seed: int
+    answers: Tally,
+    counter: Counter,
+    limit: int | None,
+    *,
+    seed: int,
+    drawn: Drawn | None = None,
 ) -> OutputProfile:
     """Answer lengths from real answers, the tokenizer's own band joined in quadrature.
+
+    `drawn` are the draws that the answers stem from, where they were drawn.
 
     The ceiling covers the longest answer seen; a sample of n cannot exclude that a share
     1 - 0.05^(1/n) of the rows runs to it, and `said` states that share.
@@ -368,7 +379,9 @@ def sampled_output(
     for shape, times in answers.shapes.items():
         length = stretched(shape.text, band.mid)
         lengths[length] = lengths.get(length, 0) + times
-    seen = mean_estimate(lengths, seed=seed)
+    seen = (
+        mean_estimate(lengths, seed=seed) if drawn is None else _drawn_mean(lengths, drawn, counter)
+    )
     low, high = _joined(
         seen.mean, (seen.low, seen.high), (band.low / band.mid, band.high / band.mid)
     )
@@ -385,6 +398,49 @@ def sampled_output(
         f"(longest {seen.largest:,}); up to {unseen:.1%} of the rows may still run to the limit "
         f"of {ceiling:,}",
     )
+
+
+def _drawn_mean(lengths: Mapping[int, int], drawn: Drawn, counter: Counter) -> MeanEstimate:
+    """The mean of answers that were drawn with their rows, the interval that of the draws."""
+    place = drawn.encodings.index(counter.encoding)
+    given = [draw.answers[place] if draw.answers else 0 for draw in drawn.draws]
+    distinct = len({draw.offset for draw in drawn.draws if draw.answers})
+    known = mean_estimate(lengths, seed=0, n=distinct)
+    share = Fraction(drawn.sample.total(given).relative).limit_denominator(10**9)
+    return replace(
+        known,
+        low=known.mean * max(Fraction(0), 1 - share),
+        high=known.mean * (1 + share),
+    )
+
+
+def scaled_output(
+    ratio: Fraction, cv: float | None, limit: int | None, profile: TokenProfile
+) -> OutputProfile:
+    """Answers in proportion to the prompts, as in translating or rewriting.
+
+    Without a `cv` answers are as uneven as the prompts are.
+    """
+    low, value, high = (
+        ratio * profile.prompt_sizes(end).mean for end in (End.LOW, End.VALUE, End.HIGH)
+    )
+    longest = math.ceil(ratio * profile.sizes_high.largest)
+    return OutputProfile(
+        mean=value,
+        low=min(low, value),
+        high=max(high, value),
+        cv=_spread(profile.sizes) if cv is None else cv,
+        ceiling=limit or _ceiling(math.ceil(value), longest),
+        basis="ratio",
+        said=f"answers of {float(ratio):g} x the prompt's tokens, as given: "
+        f"{float(value):,.0f} on average",
+    )
+
+
+def _spread(sizes: Sizes) -> float:
+    """Standard deviation of the sizes over their mean."""
+    histogram = dict(zip(sizes.values, sizes.counts, strict=True))
+    return mean_estimate(histogram, seed=0, n=max(1, sizes.rows)).cv
 
 
 def within(output: OutputProfile, most: int | None) -> OutputProfile:
@@ -477,6 +533,7 @@ class _DrawnSizes:
 
     def __init__(self, drawn: Drawn, counter: Counter, band: Band) -> None:
         self._drawn = drawn
+        self._encoding = counter.encoding
         self._tokens = [
             0 if shape is None else counter.prompt_tokens(shape, band)[1]
             for shape in drawn.shapes(counter.encoding)
@@ -486,10 +543,11 @@ class _DrawnSizes:
     def said(self) -> str:
         """How the figures came about, as a sentence."""
         drawn = self._drawn
-        ended = " (stopped early)" if drawn.stopped else ""
+        ended = "; counting was stopped there" if drawn.stopped else ""
+        known = drawn.total(self._encoding, lambda shape: shape.text).relative
         return (
-            f"{len(drawn.draws):,} places of the file were drawn{ended}, and the rows there stand "
-            f"for all {drawn.rows:,}: input tokens within {self._total.relative:.1%} (95 %)"
+            f"{len(drawn.draws):,} places of the file were drawn, and the rows there stand for all "
+            f"{drawn.rows:,}: tokens of their text within {known:.1%} (95 %){ended}"
         )
 
     def ends(

@@ -187,7 +187,7 @@ def requests(rows: Rows, prompt: Prompt) -> Iterator[tuple[Row, Request]]:
         try:
             request = prompt.render(row)
         except InputError as error:
-            where = f"{rows.workload.path}:{row.line}"
+            where = f"{rows.workload.name}:{row.line}"
             rows.withdraw(replace(error.problems[0], where=where))
             continue
         yield row, request

@@ -10,23 +10,21 @@ replaced), and a row repaired here is a row priced that nobody will send.
 from __future__ import annotations
 
 import csv
-import gzip
-import hashlib
 import io
 import json
 import re
-import stat
-import zlib
+import sys
 from collections import deque
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from planner.errors import InputError, Problem, did_you_mean
+from planner.workload import sources
+from planner.workload.sources import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 MAX_RECORD = 32 * 1024 * 1024
 """Longest record that is read, in bytes: over eight million tokens, more than any model
@@ -343,6 +341,39 @@ def _text_records(lines: _Lines) -> Iterator[_Record]:
         yield _Record(taken, {"text": value} if usable else None, taken[0].fault)
 
 
+# --- folders and tables -----------------------------------------------------------------
+
+
+def _file_records(folder: Path) -> Iterator[tuple[_Record, int]]:
+    """Each file of a folder as a row of its name and its text."""
+    done = 0
+    for number, file in enumerate(sources.files(folder), start=1):
+        name, size = sources.name_in(folder, file), file.stat().st_size
+        text, fault = _whole_text(file, size)
+        if fault is not None:
+            fault = fault._replace(reason=f"{name}: {fault.reason}")
+        fields = {"name": name, "text": text} if text.strip() and fault is None else None
+        done += size
+        yield _Record([_Line("", number, 0, size, None)], fields, fault), done
+
+
+def _whole_text(file: Path, size: int) -> tuple[str, _Fault | None]:
+    if size > MAX_RECORD:
+        return "", _TOO_LONG
+    try:
+        return _decoded(file.read_bytes(), 0)
+    except OSError as error:
+        return "", _Fault(f"it cannot be read: {(error.strerror or str(error)).lower()}")
+
+
+def _cell_records(path: Path) -> Iterator[tuple[_Record, int]]:
+    """Each row of a table; its size is that of its text, since on disk it has none."""
+    total = path.stat().st_size
+    for number, (fields, share) in enumerate(sources.table(path), start=1):
+        size = 1 + sum(len(str(value)) for value in fields.values())
+        yield _Record([_Line("", number, 0, size, None)], fields, None), round(total * share)
+
+
 # --- the table of formats ---------------------------------------------------------------
 
 
@@ -351,13 +382,18 @@ class Format:
     """One row of the table: a new format is one more of these.
 
     `looks_like` judges the first line that is not blank; it chooses among the formats that
-    share the file's suffix, or among all where the suffix says nothing.
+    share the file's suffix, or among all where the suffix says nothing. What is no stream of
+    lines has `whole` instead, which reads the records of a path, each with the bytes of it
+    that are done; such a path is recognised by what it is.
     """
 
     name: str
-    suffixes: tuple[str, ...]
-    looks_like: Callable[[str], bool]
-    records: Callable[[_Lines], Iterator[_Record]]
+    suffixes: tuple[str, ...] = ()
+    looks_like: Callable[[str], bool] = lambda _first: False
+    records: Callable[[_Lines], Iterator[_Record]] = _text_records
+    whole: Callable[[Path], Iterator[tuple[_Record, int]]] | None = None
+    quoted: bool = False
+    """Whether a newline may stand inside quotes, where it ends no record."""
 
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -390,25 +426,29 @@ FORMATS: tuple[Format, ...] = (
         suffixes=(".tsv", ".tab"),
         looks_like=lambda first: "\t" in first and "," not in first,
         records=_tsv_records,
+        quoted=True,
     ),
     Format(
         name="csv",
         suffixes=(".csv",),
         looks_like=lambda first: _delimiter(first) in first,
         records=_csv_records,
+        quoted=True,
     ),
-    Format(
-        name="lines",
-        suffixes=(".txt",),
-        looks_like=lambda _first: False,
-        records=_text_records,
-    ),
+    Format(name="lines", suffixes=(".txt",)),
+    Format(name="folder", whole=_file_records),
+    Format(name="parquet", whole=_cell_records),
 )
 
 
 def format_names() -> tuple[str, ...]:
-    """What `--input-format` accepts."""
-    return tuple(each.name for each in FORMATS)
+    """What `--input-format` accepts: the formats of lines; folders and tables are seen as such."""
+    return tuple(each.name for each in FORMATS if each.whole is None)
+
+
+def format_of(workload: Workload) -> Format:
+    """The row of the table that reads this workload."""
+    return _named_format(workload.format)
 
 
 def _named_format(name: str) -> Format:
@@ -425,8 +465,9 @@ def _named_format(name: str) -> Format:
 
 def _recognised_format(path: Path, first: str) -> Format:
     suffix = _plain_suffix(path)
-    by_suffix = tuple(each for each in FORMATS if suffix in each.suffixes)
-    for each in by_suffix or FORMATS:
+    of_lines = tuple(each for each in FORMATS if each.whole is None)
+    by_suffix = tuple(each for each in of_lines if suffix in each.suffixes)
+    for each in by_suffix or of_lines:
         if each.looks_like(first):
             return each
     if by_suffix:
@@ -439,9 +480,12 @@ def _recognised_format(path: Path, first: str) -> Format:
     )
 
 
+_PACKED = (".gz", ".zst")
+
+
 def _plain_suffix(path: Path) -> str:
-    """The suffix that speaks of the format: what stands before `.gz`."""
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    """The suffix that speaks of the format: what stands before `.gz` or `.zst`."""
+    suffixes = [each.lower() for each in path.suffixes if each.lower() not in _PACKED]
     return suffixes[-1] if suffixes else ""
 
 
@@ -450,11 +494,26 @@ def _plain_suffix(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A file of rows in a known format; `bytes` is its size on disk."""
+    """Rows in a known format; `bytes` is their size on disk.
+
+    `title` is what errors call it where that is not its path, `kept` whatever has to live as
+    long as it is read.
+    """
 
     path: Path
     format: str
     bytes: int
+    title: str | None = None
+    kept: object = None
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return self.title or str(self.path)
+
+    def digest(self) -> str:
+        """`sha256:` and the hex digest of its bytes as they are on disk."""
+        return sources.digest(self.path)
 
     def rows(self, *, skip_bad: bool = False, problems: list[Problem] | None = None) -> Rows:
         """One pass over the rows, in order.
@@ -483,14 +542,54 @@ class Workload:
 def open_workload(path: Path, *, format: str | None = None) -> Workload:
     """The workload at `path`, its format recognised unless it is given.
 
-    InputError: no such file, a folder, not a regular file, empty, binary, not UTF-8, or of
-    a format that neither its name nor its first line shows.
+    A folder is one row a file; `-` is standard input, which is read to its end and kept.
+    InputError: no such file, not a regular file, empty, binary, not UTF-8, or of a format that
+    neither its name nor its first line shows.
     """
-    size = _file_size(path)
-    with _reading(path) as (_, stream):
+    if str(path) == STANDARD_INPUT:
+        return _standard_input(format)
+    chosen = _of_path(path)
+    if chosen is not None and format in (None, chosen.name):
+        size = sum(each.stat().st_size for each in sources.files(path)) if path.is_dir() else None
+        size = sources.file_size(path) if size is None else size
+        return Workload(path=path, format=chosen.name, bytes=size)
+    size = sources.file_size(path)
+    with sources.reading(path) as (_, stream):
         first = _first_line(path, stream)
-    chosen = _recognised_format(path, first) if format is None else _named_format(format)
-    return Workload(path=path, format=chosen.name, bytes=size)
+    found = _recognised_format(path, first) if format is None else _of_lines(format, path)
+    return Workload(path=path, format=found.name, bytes=size)
+
+
+def _standard_input(format: str | None) -> Workload:
+    title = "standard input"
+    if sys.stdin.isatty():
+        raise InputError.of("no-input", f"{title} is a terminal", hint="pipe the rows in: < FILE")
+    kept = sources.spooled(sys.stdin.buffer)
+    path = Path(kept.name)
+    try:
+        opened = open_workload(path, format=format)
+    except InputError as error:
+        raise InputError(*(_renamed(each, path, title) for each in error.problems)) from None
+    return replace(opened, title=title, kept=kept)
+
+
+def _renamed(problem: Problem, path: Path, title: str) -> Problem:
+    where = (problem.where or "").replace(str(path), title) or None
+    return replace(problem, where=where, message=problem.message.replace(path.name, title))
+
+
+def _of_path(path: Path) -> Format | None:
+    """The format that a path has by what it is; None for a file of lines."""
+    if path.is_dir():
+        return _named_format("folder")
+    return _named_format("parquet") if path.is_file() and sources.is_table(path) else None
+
+
+def _of_lines(format: str, path: Path) -> Format:
+    named = _named_format(format)
+    if named.whole is None:
+        return named
+    raise InputError.of("wrong-format", f"{path.name} is no {format}", where=str(path))
 
 
 def one_row(
@@ -513,78 +612,8 @@ def one_row(
     if fault is not None or records[0].fields is None:
         assert fault is not None
         message = f"row {number} cannot be read: {fault.reason}"
-        raise InputError(_problem(fault, message, f"{workload.path}:{line}"))
+        raise InputError(_problem(fault, message, f"{workload.name}:{line}"))
     return Row(number=number, line=line, fields=records[0].fields, size=len(raw))
-
-
-def digest(path: Path) -> str:
-    """`sha256:` and the hex digest of the file's bytes as they are on disk."""
-    with _reading(path) as (raw, _):
-        return f"sha256:{hashlib.file_digest(raw, 'sha256').hexdigest()}"
-
-
-def _file_size(path: Path) -> int:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise _unopenable(path, error) from None
-    if stat.S_ISDIR(status.st_mode):
-        raise InputError.of(
-            "is-a-folder", f"{path.name or path} is a folder, not a file of rows", where=str(path)
-        )
-    if not stat.S_ISREG(status.st_mode):
-        raise InputError.of(
-            "not-a-file",
-            "a workload is read more than once, so it must be a regular file",
-            where=str(path),
-            hint="write the rows to a file first",
-        )
-    if status.st_size == 0:
-        raise InputError.of("empty-file", "the file is empty", where=str(path))
-    return status.st_size
-
-
-def _unopenable(path: Path, error: OSError) -> InputError:
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        problem = Problem(
-            code="no-such-file",
-            message="there is no such file",
-            where=str(path),
-            hint=did_you_mean(path.name, _neighbours(path)),
-        )
-    else:
-        reason = (error.strerror or type(error).__name__).lower()
-        problem = Problem(
-            code="unreadable-file", message=f"the file cannot be read: {reason}", where=str(path)
-        )
-    return InputError(problem)
-
-
-def _neighbours(path: Path) -> list[str]:
-    try:
-        return [each.name for each in path.parent.iterdir()]
-    except OSError:
-        return []
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[tuple[io.FileIO, io.BufferedIOBase]]:
-    """The file as it is on disk, and the stream of its unpacked bytes."""
-    try:
-        with io.FileIO(path) as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            unpacked: io.BufferedIOBase = (
-                gzip.GzipFile(fileobj=raw) if packed else io.BufferedReader(raw, _BUFFER)
-            )
-            with unpacked:
-                yield raw, unpacked
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError.of(
-            "bad-compression", f"the file cannot be unpacked: {error}", where=str(path)
-        ) from None
-    except OSError as error:
-        raise _unopenable(path, error) from None
 
 
 def _first_line(path: Path, stream: io.BufferedIOBase) -> str:
@@ -603,7 +632,8 @@ def _first_line(path: Path, stream: io.BufferedIOBase) -> str:
             "binary-file",
             f"this is not a text file: byte {head.index(0)} is a NUL",
             where=str(path),
-            hint=f"rows are read from {', '.join(format_names())} (also gzipped)",
+            hint=f"rows are read from {', '.join(format_names())} (also packed: gz, zst), a folder "
+            "or Parquet",
         )
     text = head.removeprefix(_UTF8_BOM).lstrip()
     if b"\n" not in text and len(head) == _HEAD:
@@ -624,11 +654,13 @@ class Rows:
         self.good = 0
         self.bad = 0
         self.blank = 0
+        self._begun = False
         self._raw: io.FileIO | None = None
         self._bytes_read = 0
 
     def __iter__(self) -> Iterator[Row]:
-        assert self._raw is None, "a pass is made once, or its counts would add up"
+        assert not self._begun, "a pass is made once, or its counts would add up"
+        self._begun = True
         return self._read()
 
     @property
@@ -652,17 +684,25 @@ class Rows:
         self.good -= 1
 
     def _read(self) -> Iterator[Row]:
-        path = self.workload.path
-        with _reading(path) as (self._raw, stream):
+        form = _named_format(self.workload.format)
+        yield from self._of_lines(form) if form.whole is None else self._of_whole(form.whole)
+        if self.good == 0:
+            raise self._no_rows()
+
+    def _of_lines(self, form: Format) -> Iterator[Row]:
+        with sources.reading(self.workload.path) as (self._raw, stream):
             try:
-                yield from self._rows(_named_format(self.workload.format).records(_Lines(stream)))
+                yield from self._rows(form.records(_Lines(stream)))
             except _HeaderError as error:
-                where = f"{path}:{error.line}"
+                where = f"{self.workload.name}:{error.line}"
                 raise InputError(_problem(error.fault, error.fault.reason, where)) from None
             finally:
                 self._bytes_read = self._raw.tell()
-        if self.good == 0:
-            raise self._no_rows()
+
+    def _of_whole(self, read: Callable[[Path], Iterator[tuple[_Record, int]]]) -> Iterator[Row]:
+        for record, done in read(self.workload.path):
+            self._bytes_read = done
+            yield from self._rows(iter((record,)))
 
     def _rows(self, records: Iterator[_Record]) -> Iterator[Row]:
         for record in records:
@@ -684,7 +724,7 @@ class Rows:
     def _refuse_record(self, line: int, fault: _Fault) -> None:
         number = self.good + self.bad + 1
         message = f"row {number} cannot be read: {fault.reason}"
-        self.refuse(_problem(fault, message, f"{self.workload.path}:{line}"))
+        self.refuse(_problem(fault, message, f"{self.workload.name}:{line}"))
 
     def _no_rows(self) -> InputError:
         said = (
@@ -694,7 +734,7 @@ class Rows:
         )
         if self.bad:
             said = f"none of the file's {self.bad} rows can be used"
-        problem = Problem(code="no-rows", message=said, where=str(self.workload.path))
+        problem = Problem(code="no-rows", message=said, where=self.workload.name)
         return InputError(problem, *self.problems)
 
 

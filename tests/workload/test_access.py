@@ -88,7 +88,7 @@ def test_every_byte_of_lines_leads_to_its_record(
 
 
 def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
-    from planner.workload.readers import digest
+    from planner.workload.sources import digest
 
     path = tmp_path / "rows.csv"
     path.write_text('\n"a\nname",b\n1,2\n')

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from planner.errors import InputError, Problem
 from planner.workload import readers
-from planner.workload.readers import Row, Workload, digest, format_names, open_workload
+from planner.workload.readers import Row, Workload, format_names, open_workload
+from planner.workload.sources import digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -328,7 +329,7 @@ def test_the_formats_that_errors_list_are_all_there_are() -> None:
             b"\x89PNG\r\n\x1a\n\0\0",
             (
                 "error[binary-file]: this is not a text file: byte 8 is a NUL\n  at t.csv\n"
-                f"  hint: rows are read from {FORMATS} (also gzipped)"
+                f"  hint: rows are read from {FORMATS} (also packed: gz, zst), a folder or Parquet"
             ),
         ),
         (
@@ -508,10 +509,11 @@ def test_a_missing_file_names_its_neighbour(folder: Path) -> None:
     )
 
 
-def test_a_folder_is_not_a_file_of_rows(folder: Path) -> None:
+def test_a_folder_is_not_a_file_of_lines(folder: Path) -> None:
     Path("rows").mkdir()
+    Path("rows/a.csv").write_text("a\n1\n")
     with pytest.raises(InputError) as caught:
-        open_workload(Path("rows"))
+        open_workload(Path("rows"), format="csv")
     assert caught.value.render() == (
         "error[is-a-folder]: rows is a folder, not a file of rows\n  at rows"
     )
@@ -523,7 +525,7 @@ def test_a_pipe_cannot_be_read_twice(folder: Path) -> None:
         open_workload(Path("pipe"))
     assert caught.value.render() == (
         "error[not-a-file]: a workload is read more than once, so it must be a regular file\n"
-        "  at pipe\n  hint: write the rows to a file first"
+        "  at pipe\n  hint: write the rows to a file first, or pipe them in (-)"
     )
 
 
