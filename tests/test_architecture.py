@@ -238,6 +238,10 @@ MONEY_PATH = (
     "planner/strict_yaml.py",
     "planner/catalog",
     "planner/decision/cost.py",
+    "planner/decision/forecast.py",
+    "planner/decision/budget.py",
+    "planner/decision/baseline.py",
+    "planner/budget_file.py",
 )
 
 
