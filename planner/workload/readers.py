@@ -16,7 +16,6 @@ import re
 import sys
 from collections import deque
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from planner.errors import InputError, Problem, did_you_mean
@@ -25,6 +24,7 @@ from planner.workload.sources import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
 MAX_RECORD = 32 * 1024 * 1024
 """Longest record that is read, in bytes: over eight million tokens, more than any model
@@ -564,8 +564,8 @@ def _standard_input(format: str | None) -> Workload:
     title = "standard input"
     if sys.stdin.isatty():
         raise InputError.of("no-input", f"{title} is a terminal", hint="pipe the rows in: < FILE")
-    kept = sources.spooled(sys.stdin.buffer)
-    path = Path(kept.name)
+    kept = sources.Spool(sys.stdin.buffer)
+    path = kept.path
     try:
         opened = open_workload(path, format=format)
     except InputError as error:

@@ -17,17 +17,18 @@ import io
 import shutil
 import stat
 import tempfile
+import weakref
 import zlib
 from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from planner.errors import InputError, Problem, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 STANDARD_INPUT = "-"
 GZIP = b"\x1f\x8b"
@@ -168,12 +169,15 @@ def digest(path: Path) -> str:
 # --- standard input ---------------------------------------------------------------------
 
 
-def spooled(stream: IO[bytes]) -> IO[bytes]:
+class Spool:
     """All of a stream in a temporary file, which is there as long as the object is."""
-    kept = tempfile.NamedTemporaryFile(prefix="planner-", suffix=".rows")  # noqa: SIM115 -- kept
-    shutil.copyfileobj(stream, kept, _BUFFER)
-    kept.flush()
-    return cast("IO[bytes]", kept)
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        handle, name = tempfile.mkstemp(prefix="planner-", suffix=".rows")
+        self.path = Path(name)
+        weakref.finalize(self, self.path.unlink, missing_ok=True)
+        with open(handle, "wb") as file:  # noqa: PTH123 -- a handle, not a path
+            shutil.copyfileobj(stream, file, _BUFFER)
 
 
 # --- folders ----------------------------------------------------------------------------
