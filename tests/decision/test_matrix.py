@@ -104,9 +104,14 @@ def test_the_choice_is_eligible_and_cheapest_under_the_rule(options: tuple[Optio
     assert found.choice in names(able)
     assert expected(found.chosen) <= cheapest * Decimal("1.05")
     near = [each for each in able if expected(each) <= cheapest * Decimal("1.05")]
-    assert found.chosen.complexity == min(each.complexity for each in near)
-    alike = [each for each in near if each.complexity == found.chosen.complexity]
+    assert rank(found.chosen) == min(map(rank, near))
+    alike = [each for each in near if rank(each) == rank(found.chosen)]
     assert expected(found.chosen) == min(map(expected, alike))
+
+
+def rank(each: Option) -> tuple[bool, int]:
+    """What decides among options of about the same cost: a known finish, then fewer parts."""
+    return each.finish.p95 is None, each.complexity
 
 
 @given(any_time)
@@ -253,6 +258,14 @@ def test_simplicity_is_weighed_against_the_cheapest_only() -> None:
 
 def kind(complexity: int) -> dict[str, Any]:
     return COMPLEXITIES[complexity]
+
+
+def test_a_known_finish_is_worth_more_than_fewer_parts() -> None:
+    unknown = option("simple", 1, verdict=Verdict.UNKNOWN, finish=Finish())
+    known = option("batch", "1.05", **kind(1))
+    assert choose("tall", [unknown, known], ANY_TIME).choice == "batch"
+    dearer = option("batch", "1.06", **kind(1))
+    assert choose("tall", [unknown, dearer], ANY_TIME).choice == "simple"
 
 
 def test_ties_go_to_the_earlier_and_then_to_the_name() -> None:
