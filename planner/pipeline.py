@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from planner.decision.matrix import Decision
     from planner.decision.options import Option
     from planner.decision.turnaround import FinishedJob
+    from planner.decision.waiting import Waiting
     from planner.job import Job
     from planner.workload.media import Media
     from planner.workload.profile import Counted, OutputProfile, Progress, TokenProfile
@@ -88,6 +89,8 @@ class Estimate:
     warnings: tuple[str, ...]
     flips: Mapping[str, tuple[Flip, ...]] = field(default_factory=dict)
     """Model -> what would change its choice; empty until `with_flips` has searched."""
+    waiting: Mapping[str, Waiting | None] = field(default_factory=dict)
+    """Model -> what an hour is worth where its cheaper lane stops paying; likewise."""
 
     def later(self, seconds: float) -> datetime:
         """The moment so many seconds from now."""
@@ -451,7 +454,11 @@ def _known_names(catalog: Catalog, models: Sequence[Model], job: Job) -> None:
 
 def with_flips(answer: Estimate) -> Estimate:
     """The same answer with what would change each choice; a fraction of a second a model."""
-    return replace(answer, flips={case.profile.model: flips.flips(case) for case in answer.cases})
+    return replace(
+        answer,
+        flips={case.profile.model: flips.flips(case) for case in answer.cases},
+        waiting={case.profile.model: options.Assessment(case).waiting() for case in answer.cases},
+    )
 
 
 MAP_DEADLINES = (0.25, 0.5, 1, 2, 4, 8, 12, 24, 48, 72)

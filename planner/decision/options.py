@@ -22,8 +22,9 @@ from planner.decision import realtime, timing
 from planner.decision.caching import break_even, cached
 from planner.decision.cost import Cost, both, either, job_cost
 from planner.decision.timing import NO_FINISH, Finish, Probability
+from planner.decision.waiting import waiting
 from planner.errors import UnknownFactError
-from planner.money import dollars
+from planner.money import difference, dollars
 from planner.words import percent
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from planner.decision.requirements import Requirements
     from planner.decision.timing import Schedule
     from planner.decision.turnaround import FinishedJob
+    from planner.decision.waiting import Waiting
     from planner.money import Usd
     from planner.workload.profile import TokenProfile
 
@@ -198,6 +200,24 @@ class Assessment:
             *alone,
             *_rescues(self._singles, deadline),
             *_splits(self.case, self._singles, alone, deadline),
+        )
+
+    def waiting(self) -> Waiting | None:
+        """What an hour is worth where the cheapest lane that answers later stops paying.
+
+        Of the lanes whose finish is known and that can run; None where no two can be compared.
+        """
+        base = next((each for each in self._singles if each.offer.lane.base), None)
+        later = min(filter(_expected_by, self._singles), key=_expected, default=None)
+        if base is None or not base.usable or later is None:
+            return None
+        assert base.schedule is not None
+        return waiting(
+            base.id,
+            later.id,
+            saved=difference(_expected(base), _expected(later)),
+            done_sooner=base.schedule.finish.p50,
+            done_later=_expected_by(later),
         )
 
 
@@ -500,6 +520,13 @@ def _in_flight(schedule: Schedule | None) -> float | None:
 def _expected(single: _Single) -> Usd:
     assert single.cost is not None
     return single.cost.expected
+
+
+def _expected_by(single: _Single) -> float | None:
+    """Mean seconds of a usable lane that answers later; None where they are not known."""
+    if not single.usable or not isinstance(single.schedule, timing.Delivered):
+        return None
+    return single.schedule.expected
 
 
 def verdict(

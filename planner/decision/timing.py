@@ -320,7 +320,7 @@ class Past:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Delivered:
     """A lane that delivers when it is done: batches, or requests in the background."""
 
@@ -356,6 +356,11 @@ class Delivered:
     def done_share(self, time: float) -> float:
         """Expected share of the rows that are done by then; 0 where nothing is known."""
         return self.last.done_share(time) or 0.0
+
+    @cached_property
+    def expected(self) -> float | None:
+        """Mean seconds until all is done, capped at the documented bound; None without one."""
+        return None if self.last.bound is None else self.last.mean_capped(self.last.bound)
 
     def vouches_for(self, deadline: float) -> bool:
         """Whether the evidence may carry the word "meets" for that deadline.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from planner.decision.cost import Cost, CostComponent
     from planner.decision.options import Option
     from planner.decision.timing import Finish, Probability
+    from planner.decision.waiting import Waiting
     from planner.pipeline import Estimate
     from planner.workload.profile import Range, TokenProfile
 
@@ -165,9 +166,22 @@ def _decision(answer: Estimate) -> Json:
                 "why": model.why,
                 "runner_up": model.runner_up,
                 "flips": [_rounded(asdict(flip)) for flip in answer.flips.get(model.model, ())],
+                "waiting": _waiting(answer.waiting.get(model.model)),
             }
             for model in decision.models
         },
+    }
+
+
+def _waiting(found: Waiting | None) -> Json | None:
+    if found is None:
+        return None
+    return {
+        "sooner": found.sooner,
+        "later": found.later,
+        "saved": plain(found.saved),
+        "longer": round(found.longer, 6),
+        "usd_per_hour": plain(found.per_hour),
     }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from planner.decision.flips import Cell, Flip
     from planner.decision.matrix import ModelChoice
     from planner.decision.options import Option
+    from planner.decision.waiting import Waiting
     from planner.pipeline import Estimate
     from planner.workload.profile import Range, TokenProfile
 
@@ -92,6 +93,7 @@ def _model_block(answer: Estimate, model: ModelChoice) -> Iterator[str]:
         yield from (f"    {line}" for line in arithmetic(chosen.cost.components))
         yield from (wrapped(risk, first="    risk: ") for risk in chosen.risks)
     yield from _flips(answer.flips.get(model.model, ()))
+    yield from _waiting(answer.waiting.get(model.model))
 
 
 def _flips(found: Sequence[Flip]) -> Iterator[str]:
@@ -104,6 +106,17 @@ def _flips(found: Sequence[Flip]) -> Iterator[str]:
         ]
         if parts:
             yield wrapped("; ".join(parts), first=f"    {name} would change it: ")
+
+
+def _waiting(found: Waiting | None) -> Iterator[str]:
+    """What an hour has to be worth before the sooner lane pays."""
+    if found is not None:
+        sooner, later = (each.rpartition("/")[2] for each in (found.sooner, found.later))
+        yield wrapped(
+            f"{later} saves {dollars(found.saved)} and takes {duration(found.longer)} longer on "
+            f"average: {sooner} pays where an hour is worth over {dollars(found.per_hour)}",
+            first="    waiting: ",
+        )
 
 
 def _beyond(flip: Flip, figure: str) -> str:
