@@ -1,0 +1,209 @@
+"""Does the stated 95 % interval of an estimate cover the truth, in any order of the rows?
+
+One file of mixed text is written in four orders, and three files that are hard for samplers.
+Each is estimated with many seeds, by the program's own draws and profiles, and compared with
+the exact count of every row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import results
+import workload_files
+
+from planner.workload import access, draws, profile, readers
+from planner.workload.encodings import encoding
+from planner.workload.prompt import Template
+from planner.workload.tokens import counter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+EDGE = 200_000
+ENCODING, COUNTER = "o200k_base", "o200k"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A file, its template, and what is true of it."""
+
+    name: str
+    path: Path
+    template: str
+    truth: int
+    tiered: bool = False
+
+
+def priced(sizes: profile.Sizes, *, tiered: bool) -> int:
+    """Tokens, those of rows above the edge twice where a tier doubles their price."""
+    return sizes.total + (sizes.above(EDGE, inclusive=False).total if tiered else 0)
+
+
+_indexes: dict[str, access.Index] = {}
+
+
+def estimated(task: tuple[Case, int]) -> tuple[float, float, bool, int]:
+    """(relative error, stated half-width, covered, draws) of one estimate."""
+    case, seed = task
+    if case.name not in _indexes:
+        _indexes[case.name] = access.scan(readers.open_workload(case.path))
+    edges = (EDGE,) if case.tiered else ()
+    drawer = draws.Drawer(Template(case.template), [ENCODING], edges=edges)
+    drawn = draws.by_offset(_indexes[case.name], drawer, seed=seed)
+    counted = profile.sampled(drawn)
+    made = profile.counted_profile(
+        counted,
+        model="studied",
+        counter=counter(COUNTER, claim="exact"),
+        output=profile.given_output(1, None, None),
+        edges=edges,
+    )
+    low, value, high = (
+        priced(each, tiered=case.tiered) for each in (made.sizes_low, made.sizes, made.sizes_high)
+    )
+    return (
+        abs(value / case.truth - 1),
+        (high - low) / 2 / value,
+        low <= case.truth <= high,
+        len(drawn.draws),
+    )
+
+
+def frame() -> int:
+    """Tokens that a chat adds to the text of one message."""
+    framing = counter(COUNTER, claim="exact").framing
+    return framing.per_request + framing.per_message
+
+
+def written(path: Path, texts: Sequence[str]) -> Path:
+    """The rows of the texts as a file."""
+    path.write_bytes(b"".join(map(workload_files.line, texts)))
+    return path
+
+
+def orders(folder: Path, size: int) -> list[Case]:
+    """The same rows in four orders."""
+    texts = list(workload_files.texts(size))
+    tokens = list(map(encoding(ENCODING).count, texts))
+    truth = sum(tokens) + frame() * len(texts)
+    bytes_ = [len(workload_files.line(text)) for text in texts]
+    keys: dict[str, Callable[[int], float]] = {
+        "shuffled": lambda row: row,
+        "by kind of text": lambda row: round(tokens[row] / bytes_[row], 1),
+        "by length": lambda row: bytes_[row],
+        "by tokens a byte": lambda row: tokens[row] / bytes_[row],
+    }
+    return [
+        Case(
+            name,
+            written(
+                folder / f"{n}.jsonl", [texts[row] for row in sorted(range(len(texts)), key=key)]
+            ),
+            "{{ text }}",
+            truth,
+        )
+        for n, (name, key) in enumerate(keys.items())
+    ]
+
+
+def hard(folder: Path, size: int) -> list[Case]:
+    """Three rows with 69 % of the bytes; a tier at 200k tokens; a long template on short rows."""
+    random = Random(1)
+    count = encoding(ENCODING).count
+    few = list(workload_files.texts(size * 31 // 100, seed=2))
+    huge = ["\n".join(workload_files.texts(size * 23 // 100, seed=seed)) for seed in (3, 4, 5)]
+    random.shuffle(three := few + huge)
+    long = list(workload_files.texts(size * 6 // 10, seed=6))
+    over = [
+        "\n".join(workload_files.texts(random.randrange(300_000, 2_000_000), seed=100 + row))
+        for row in range(size * 4 // 10 // 1_150_000)
+    ]
+    random.shuffle(tier := long + over)
+    sizes = [count(text) + frame() for text in tier]
+    short = [
+        workload_files.text(random, random.randrange(20, 300)) for _ in range(size // 4 // 200)
+    ]
+    rules = " ".join(random.choices(workload_files.WORDS["de"].split(), k=900))
+    template = f"{rules}\nText: {{{{ text }}}}\nAnswer in one word."
+    return [
+        Case(
+            "3 rows with 69 % of the bytes",
+            written(folder / "three.jsonl", three),
+            "{{ text }}",
+            sum(map(count, three)) + frame() * len(three),
+        ),
+        Case(
+            "price doubling above 200k tokens",
+            written(folder / "tier.jsonl", tier),
+            "{{ text }}",
+            sum(each * (2 if each > EDGE else 1) for each in sizes),
+            tiered=True,
+        ),
+        Case(
+            f"template of {count(rules):,} tokens on short rows",
+            written(folder / "short.jsonl", short),
+            template,
+            sum(count(template.replace("{{ text }}", text)) + frame() for text in short),
+        ),
+    ]
+
+
+def row_of(case: Case, seeds: int, pool: multiprocessing.pool.Pool) -> list[str]:
+    """One line of the table."""
+    seen = pool.map(estimated, [(case, seed) for seed in range(seeds)], chunksize=5)
+    errors = sorted(error for error, *_ in seen)
+    return [
+        case.name,
+        str(seeds),
+        f"{sum(covered for _, _, covered, _ in seen) / seeds:.1%}",
+        f"{fmean(half for _, half, _, _ in seen):.2%}",
+        f"{max(half for _, half, _, _ in seen):.2%}",
+        f"{errors[int(0.95 * seeds)]:.2%}",
+        f"{fmean(count for *_, count in seen):,.0f}",
+    ]
+
+
+def main() -> None:
+    """Write the files, estimate them, put the table into RESULTS.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megabytes", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=300)
+    parser.add_argument("--hard-seeds", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    size = arguments.megabytes * 1_000_000
+    with tempfile.TemporaryDirectory() as name, multiprocessing.Pool(arguments.workers) as pool:
+        folder = Path(name)
+        rows = []
+        for cases, seeds in (
+            (orders(folder, size), arguments.seeds),
+            (hard(folder, size), arguments.hard_seeds),
+        ):
+            for case in cases:
+                rows.append(row_of(case, seeds, pool))
+                print(*rows[-1], sep=" | ", flush=True)
+    body = results.table(
+        ["file", "seeds", "covered", "half-width", "widest", "95 % of errors within", "draws"], rows
+    )
+    results.write(
+        "Estimates of tokens: does the 95 % interval cover the truth?",
+        "python benchmarks/token_study.py",
+        f"Files of {arguments.megabytes} MB, asked for ±1 % at 95 %; "
+        "covered is the share of seeds whose interval holds the exact count. In the case of a "
+        f"price, rows above {EDGE:,} tokens count twice.\n\n{body}",
+    )
+
+
+if __name__ == "__main__":
+    main()
