@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from planner import catalog as catalogs
 from planner import pipeline
 from planner.catalog import Catalog
+from planner.decision.options import Verdict
 from planner.decision.requirements import Requirements
 from planner.errors import InputError, Problem, UnknownFactError
 from planner.job import Job, Output, Text
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from planner.decision.options import Option
     from planner.pipeline import Estimate, Measured
 
 ROWS = [
@@ -306,6 +309,43 @@ def test_prices_are_those_of_the_day_asked_for(facts: Catalog) -> None:
     today, then = answered(facts, job), answered(facts, job, on=date(2026, 12, 1))
     assert cost(then, "dearer/plain") == 2 * cost(today, "dearer/plain")
     assert then.on == date(2026, 12, 1)
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    return catalogs.load(cache=tmp_path_factory.mktemp("cache"))
+
+
+@pytest.mark.parametrize("deadline", [None, 600.0, 4 * HOUR, 72 * HOUR])
+@pytest.mark.parametrize(("rows", "prompt"), [(1, 100), (5000, 150_000), (300_000, 6000)])
+def test_every_option_of_every_shipped_model_is_consistent(
+    shipped: Catalog, deadline: float | None, rows: int, prompt: int
+) -> None:
+    job = figures(
+        rows=rows,
+        input_tokens=prompt,
+        models=tuple(f"{model.provider}/{model.id}" for model in shipped.models()),
+        requirements=demand(deadline),
+        shared_prefix=min(prompt, 5000),
+    )
+    found = answered(shipped, job)
+    assert len(found.decision.models) == len(shipped.models())
+    for option in found.decision.options:
+        assert_consistent(option, deadline)
+
+
+def assert_consistent(option: Option, deadline: float | None) -> None:
+    """What holds of every option, whoever sells it."""
+    cost, finish, p = option.cost, option.finish, option.p_deadline
+    if cost is not None:
+        assert 0 <= cost.low <= cost.expected <= cost.p95 <= cost.high <= cost.ceiling, option.id
+    if finish.p50 is not None and finish.p95 is not None:
+        assert 0 <= finish.p50 <= finish.p95, option.id
+    assert p is None or 0 <= p.low <= p.mean <= p.high <= 1, option.id
+    if option.verdict is Verdict.MEETS:
+        assert cost is not None, option.id
+        assert not option.gates, option.id
+        assert (p is None) == (deadline is None), option.id
 
 
 # --- what is said -------------------------------------------------------------------------
