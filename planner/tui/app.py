@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.segment import Segments
-from rich.traceback import Traceback
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 
-from planner.tui.modals import help_sheet
 from planner.tui.plan import PlanScreen
 
 if TYPE_CHECKING:
@@ -56,6 +53,8 @@ class PlannerApp(App[None]):
 
     def action_help(self) -> None:
         """The keys of the screen that is seen."""
+        from planner.tui.modals import help_sheet
+
         twin = getattr(self.screen, "CLI_TWIN", "planner --help")
         self.push_screen(help_sheet(self.screen, twin))
 
@@ -75,6 +74,9 @@ class PlannerApp(App[None]):
 
     def _fatal_error(self) -> None:
         """Leave with a traceback that shows code and no values."""
+        from rich.segment import Segments
+        from rich.traceback import Traceback
+
         self.bell()
         self._return_code = DEFECT
         shown = Traceback(show_locals=False, width=None)

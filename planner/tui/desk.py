@@ -1,7 +1,8 @@
 """The core as the screens ask it: one catalog, one clock, and the two stages.
 
 Holds what the command line handed over and composes pipeline calls; knows nothing of
-widgets, so that what a screen shows can be computed and tested without one. Safe to call
+widgets, so that what a screen shows can be computed and tested without one. The core is
+imported when it is first asked, in the thread that asks, not before the first paint. Safe to call
 from a worker thread: nothing here is shared but the catalog, which is loaded once.
 """
 
@@ -12,7 +13,6 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from planner import pipeline
 from planner.tui.session import DEADLINES, Inputs
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Desk:
         clock: Callable[[], datetime],
         on: date | None = None,
         history: tuple[FinishedJob, ...] = (),
-        measure: Callable[[Catalog, Job, Progress | None], Measured] = pipeline.measure,
+        measure: Callable[[Catalog, Job, Progress | None], Measured] | None = None,
     ) -> None:
         self.clock = clock
         self._on = on
@@ -86,10 +86,15 @@ class Desk:
 
     def measure(self, job: Job, progress: Progress) -> Measured:
         """Count the job; `progress` is called at most ten times a second."""
-        return self._measure(self.catalog(), job, _slowed(progress))
+        from planner import pipeline
+
+        measure = self._measure or pipeline.measure
+        return measure(self.catalog(), job, _slowed(progress))
 
     def answer(self, measured: Measured, inputs: Inputs) -> Answer:
         """The estimate for these inputs; the file is not touched."""
+        from planner import pipeline
+
         now = self.clock()
         wanted = measured if inputs.rows is None else measured.for_rows(inputs.rows)
         job = measured.job

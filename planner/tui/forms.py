@@ -64,14 +64,14 @@ def edit_fields(job: Job, inputs: Inputs, own_rows: int | None) -> tuple[Field, 
     return tuple(fields)
 
 
-def figure_fields(job: Job, inputs: Inputs) -> tuple[Field, ...]:
+def figure_fields(job: Job | None, inputs: Inputs) -> tuple[Field, ...]:
     """The fields of a job that is known by figures alone."""
     return (
         Field(name=ROWS, value="", example="such as 12,480"),
         Field(name=PROMPT_TOKENS, value="", example="such as 1,180 a row"),
-        _answers_field(job),
+        _answers_field(job or Job()),
         _deadline_field(inputs),
-        _models_field(job),
+        _models_field(job or Job()),
     )
 
 
@@ -112,12 +112,11 @@ def edited(
 
 
 def from_figures(
-    texts: Mapping[str, str], job: Job, inputs: Inputs, catalog: Catalog, now: datetime
+    texts: Mapping[str, str], job: Job | None, inputs: Inputs, catalog: Catalog, now: datetime
 ) -> tuple[Job, Inputs]:
     """A job of figures alone; FieldError for what cannot be read."""
     made = replace(
-        job,
-        workload=None,
+        _demand(job),
         rows=_read(texts, ROWS, lambda text: whole(text, ROWS)),
         input_tokens=_read(texts, PROMPT_TOKENS, lambda text: whole(text, PROMPT_TOKENS)),
         output=_read(texts, ANSWERS, lambda text: _output(text, Output())),
@@ -166,9 +165,9 @@ def _output(text: str, before: Output) -> Output:
     return Output(tokens=tokens, cv=cv, limit=before.limit)
 
 
-def opened(path: str, job: Job) -> Job:
+def opened(path: str, job: Job | None) -> Job:
     """The job of another file: what was said of models and demands stays, of rows not."""
-    fresh = Job(models=job.models, requirements=job.requirements, deadline_at=job.deadline_at)
+    fresh = _demand(job)
     if not path.strip():
         return jobs.shipped_sample(fresh)
     wanted = Path(path.strip()).expanduser()
@@ -180,3 +179,10 @@ def opened(path: str, job: Job) -> Job:
             hint=f"planner {path}",
         )
     return replace(fresh, workload=wanted)
+
+
+def _demand(job: Job | None) -> Job:
+    """The models and demands of a job, without its rows."""
+    if job is None:
+        return Job()
+    return Job(models=job.models, requirements=job.requirements, deadline_at=job.deadline_at)

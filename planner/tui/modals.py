@@ -13,8 +13,8 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
-from planner.tui import view
 from planner.tui.forms import Field, FieldError
+from planner.tui.notices import problems
 from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
 from planner.tui.widgets import Prose
 
@@ -123,7 +123,7 @@ class Form(ModalScreen[None]):
         try:
             self._accept(texts)
         except FieldError as error:
-            self._said.show(view.problems(error.problems))
+            self._said.show(problems(error.problems))
             names = [field.name for field in self.fields]
             self.query_one(f"#field-{names.index(error.field)}", Input).focus()
         else:

@@ -2,7 +2,8 @@
 
 Holds a session, what was measured and the newest answer, each frozen; every figure on it
 comes out of `view` and `table`. Counting and deciding run in thread workers: the file is
-read once, a what-if key asks the core again with what was measured.
+read once, a what-if key asks the core again with what was measured. What is not on the
+first paint is imported where it is first used.
 """
 
 from __future__ import annotations
@@ -19,13 +20,11 @@ from textual.widgets import Input
 from textual.worker import get_current_worker
 
 from planner.errors import PlannerError, Problem
-from planner.job import Job
-from planner.tui import forms, session, view
+from planner.tui import notices, session
 from planner.tui.desk import Answer, CancelledError, Desk, Loosened
-from planner.tui.modals import Form, Sheet
-from planner.tui.panels import AnswerView, Welcome
 from planner.tui.pieces import paragraph
 from planner.tui.session import Inputs, Session
+from planner.tui.welcome import Welcome
 from planner.tui.widgets import KeyBar, Prose, TopBar
 
 if TYPE_CHECKING:
@@ -35,7 +34,9 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
+    from planner.job import Job
     from planner.pipeline import Measured
+    from planner.tui.answer import AnswerView
     from planner.tui.pieces import Paragraph
 
 STALE_AFTER = 0.15
@@ -139,8 +140,9 @@ class PlanScreen(Screen[object]):
     def __init__(self, desk: Desk, job: Job | None) -> None:
         super().__init__()
         self.desk = desk
-        self.job = job or Job()
-        self.session = Session(inputs=Inputs(deadline=self.job.requirements.deadline))
+        self.job = job
+        deadline = job.requirements.deadline if job is not None else None
+        self.session = Session(inputs=Inputs(deadline=deadline))
         self.state = State.WELCOME if job is None else State.COUNTING
         self.measured: Measured | None = None
         self.problems: tuple[Problem, ...] = ()
@@ -148,7 +150,7 @@ class PlanScreen(Screen[object]):
         self._top = TopBar("Plan")
         self._welcome = Welcome()
         self._notice = Prose(id="notice")
-        self._answer = AnswerView()
+        self._answer: AnswerView | None = None
         self._small = Prose(id="small")
 
     def compose(self) -> ComposeResult:
@@ -164,7 +166,7 @@ class PlanScreen(Screen[object]):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        if self.state is State.COUNTING:
+        if self.job is not None:
             self._count(self.job)
         else:
             self.run_worker(self._load, thread=True, group="catalog")
@@ -194,19 +196,27 @@ class PlanScreen(Screen[object]):
         if state is State.WELCOME:
             self._stage(self._welcome)
             self._welcome.enter()
-        elif state is State.ANSWERED:
+        elif state is State.ANSWERED and self._answer is not None:
             self._stage(self._answer)
-            if self._answer.matrix.is_attached:
-                self._answer.matrix.focus()
+            self._answer.enter()
         else:
             self.set_focus(None)
             failed = state is State.FAILED
             self._notice.set_class(failed, "-failed")
-            self._notice.show(view.problems(self.problems) if failed else self._counting(0, 0))
+            self._notice.show(notices.problems(self.problems) if failed else self._counting(0, 0))
             self._stage(self._notice)
-        answer = self._answer.answer
-        self._top.show(view.freshness(self.desk.on, answer.estimate if answer else None))
+        self._show_age()
         self.refresh_bindings()
+
+    def _show_age(self) -> None:
+        shown = self._shown
+        age = shown.estimate.evidence.age_days if shown is not None else None
+        self._top.show(notices.freshness(self.desk.on, age))
+
+    @property
+    def _shown(self) -> Answer | None:
+        """The answer that is on the screen, or was before another job."""
+        return self._answer.answer if self._answer is not None else None
 
     def _stage(self, wanted: Widget) -> None:
         stage = self.query_one("#stage")
@@ -216,10 +226,10 @@ class PlanScreen(Screen[object]):
             child.display = child is wanted
 
     def _counting(self, rows: int, done: int) -> tuple[Paragraph, ...]:
-        path = self.job.workload
+        path = self.job.workload if self.job is not None else None
         name = path.name if path else "figures"
         size = path.stat().st_size if path is not None and path.is_file() else 0
-        return view.counting(name, rows, done, size, self.size.width)
+        return notices.counting(name, rows, done, size, self.size.width)
 
     def check_action(
         self,
@@ -262,6 +272,7 @@ class PlanScreen(Screen[object]):
         try:
             measured = self.desk.measure(job, report)
             answer = self.desk.answer(measured, inputs)
+            import planner.tui.answer  # noqa: F401 -- here, where loading it holds up nobody
         except CancelledError:
             return
         except PlannerError as error:
@@ -279,9 +290,12 @@ class PlanScreen(Screen[object]):
     def on_plan_screen_counted(self, message: Counted) -> None:
         """The first answer of a job."""
         if self.state is State.COUNTING:
+            from planner.tui.answer import AnswerView
+
             self.measured = message.measured
+            self._answer = self._answer or AnswerView()
             self._answer.forget()
-            self._accept(message.answer)
+            self._accept(self._answer, message.answer)
 
     def on_plan_screen_failed(self, message: Failed) -> None:
         """Say what is wrong, where, and what to do."""
@@ -308,8 +322,7 @@ class PlanScreen(Screen[object]):
 
     def _answers(self, inputs: Inputs) -> bool:
         """Whether what is shown answers these inputs."""
-        answer = self._answer.answer
-        return answer is not None and answer.inputs == inputs
+        return self._shown is not None and self._shown.inputs == inputs
 
     def _decided(self, measured: Measured, inputs: Inputs) -> None:
         """In a thread."""
@@ -319,22 +332,23 @@ class PlanScreen(Screen[object]):
             self.post_message(self.Failed(error.problems))
 
     def _dim(self) -> None:
-        self._answer.set_class(self._busy, "-stale")
+        if self._answer is not None:
+            self._answer.set_class(self._busy, "-stale")
 
     def on_plan_screen_answered(self, message: Answered) -> None:
         """Show the newest answer; one that was overtaken by a key is asked again."""
         self._busy = False
         if message.answer.inputs != self.session.inputs:
             self._recompute()
-        elif self.state is State.ANSWERED:
-            self._accept(message.answer)
+        elif self.state is State.ANSWERED and self._answer is not None:
+            self._accept(self._answer, message.answer)
 
-    def _accept(self, answer: Answer) -> None:
-        self._answer.show(answer)
-        self._answer.remove_class("-stale")
+    def _accept(self, place: AnswerView, answer: Answer) -> None:
+        place.show(answer)
+        place.remove_class("-stale")
         if self.state is not State.ANSWERED:
             self._enter(State.ANSWERED)
-        self._top.show(view.freshness(self.desk.on, answer.estimate))
+        self._show_age()
         measured = self.measured
         if measured is not None and any(
             each.choice is None for each in answer.estimate.decision.models
@@ -352,7 +366,7 @@ class PlanScreen(Screen[object]):
 
     def on_plan_screen_hinted(self, message: Hinted) -> None:
         """The hints belong to the answer they were asked for."""
-        if self._answers(message.inputs):
+        if self._answer is not None and self._answers(message.inputs):
             self._answer.hint(message.loosened)
 
     # --- keys ---------------------------------------------------------------------------
@@ -386,9 +400,10 @@ class PlanScreen(Screen[object]):
 
     def action_explain(self) -> None:
         """The option under the cursor in full."""
-        answer, cursor = self._answer.answer, self._answer.matrix.cursor
-        if answer is not None and cursor is not None:
-            self.app.push_screen(Sheet(cursor, view.explanation(answer, cursor)))
+        from planner.tui.modals import Sheet
+
+        if self._answer is not None and self._answer.matrix.cursor is not None:
+            self.app.push_screen(Sheet(self._answer.matrix.cursor, self._answer.explanation()))
 
     def on_matrix_chosen(self) -> None:
         """A click on the cursor is Enter."""
@@ -396,11 +411,19 @@ class PlanScreen(Screen[object]):
 
     def action_edit(self) -> None:
         """Type what the keys step through, and what they cannot reach."""
+        from planner.tui import forms
+        from planner.tui.modals import Form
+
+        if self.job is None:
+            return
         own = self.measured.rows if self.measured and self.state is State.ANSWERED else None
         fields = forms.edit_fields(self.job, self.session.inputs, own)
         self.app.push_screen(Form("Edit", fields, self._edited))
 
     def _edited(self, texts: Mapping[str, str]) -> None:
+        from planner.tui import forms
+
+        assert self.job is not None
         job, inputs = forms.edited(
             texts, self.job, self.session.inputs, self.desk.catalog(), self.desk.clock()
         )
@@ -425,6 +448,8 @@ class PlanScreen(Screen[object]):
         self._open("")
 
     def _open(self, path: str) -> None:
+        from planner.tui import forms
+
         try:
             job = forms.opened(path, self.job)
         except PlannerError as error:
@@ -435,10 +460,15 @@ class PlanScreen(Screen[object]):
 
     def action_figures(self) -> None:
         """A job without a file."""
+        from planner.tui import forms
+        from planner.tui.modals import Form
+
         fields = forms.figure_fields(self.job, self.session.inputs)
         self.app.push_screen(Form("Figures instead of a file", fields, self._figured))
 
     def _figured(self, texts: Mapping[str, str]) -> None:
+        from planner.tui import forms
+
         job, inputs = forms.from_figures(
             texts, self.job, self.session.inputs, self.desk.catalog(), self.desk.clock()
         )
@@ -447,11 +477,13 @@ class PlanScreen(Screen[object]):
 
     def action_retry(self) -> None:
         """The same once more: the file may have been mended."""
-        self._count(self.job)
+        if self.job is not None:
+            self._count(self.job)
 
     def action_skip_bad(self) -> None:
         """Leave out the rows that cannot be read."""
-        self._count(replace(self.job, skip_bad_rows=True))
+        if self.job is not None:
+            self._count(replace(self.job, skip_bad_rows=True))
 
     def action_back(self) -> None:
         """Out of the field, out of the counting, back to the last answer or the welcome."""

@@ -29,12 +29,10 @@ from planner.words import clock, compact, duration, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import date
 
     from planner.decision.matrix import ModelChoice
     from planner.decision.options import Option
     from planner.decision.requirements import Requirements
-    from planner.errors import Problem
     from planner.pipeline import Estimate
     from planner.tui.desk import Answer, Loosened
 
@@ -42,17 +40,6 @@ DOT = " · "
 
 
 # --- the lines at the top ---------------------------------------------------------------
-
-
-def freshness(on: date, estimate: Estimate | None) -> tuple[str, ...]:
-    """Price date and the age of the oldest source, the longest wording first."""
-    age = estimate.evidence.age_days if estimate is not None else None
-    if age is None:
-        return (f"prices as of {on}",)
-    return (
-        f"prices as of {on}{DOT}oldest source {age} days old",
-        f"prices {on}{DOT}source {age} d",
-    )
 
 
 def heading(answer: Answer, width: int) -> Line:
@@ -471,45 +458,3 @@ def _evidence(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
     for source in dict.fromkeys(sources):
         yield paragraph(f"read {source.read_as} ({source.via}): {source.url}", mark="· ")
     yield paragraph(f"Prices as of {estimate.on}. {LEFT_OUT}", Tone.MUTED)
-
-
-# --- before there is an answer ----------------------------------------------------------
-
-
-def counting(name: str, rows: int, done: int, size: int, width: int) -> tuple[Paragraph, ...]:
-    """How far the counting is, by bytes of the file."""
-    share = min(1.0, done / size) if size else 0.0
-    room = max(10, min(width - 8, 60))
-    filled = int(share * room)
-    bar = (
-        Piece("━" * filled, Tone.GOOD),
-        Piece("━" * (room - filled), Tone.MUTED),
-        Piece(f"  {int(share * 100)} %"),
-    )
-    return (
-        Paragraph(body=(Piece("Counting tokens  ", Tone.STRONG), Piece(printable(name)))),
-        BLANK,
-        Paragraph(body=bar),
-        BLANK,
-        paragraph(f"{rows:,} rows so far. Nothing leaves this machine.", Tone.MUTED),
-    )
-
-
-def problems(found: Sequence[Problem]) -> tuple[Paragraph, ...]:
-    """Each problem: what, where, and what to do."""
-    return tuple(line for problem in found for line in _problem(problem))
-
-
-def _problem(problem: Problem) -> Iterator[Paragraph]:
-    yield Paragraph(
-        body=(
-            Piece(printable(problem.message), Tone.BAD),
-            Piece(f"  [{problem.code}]", Tone.MUTED),
-        ),
-        mark=Piece("✗ ", Tone.BAD),
-    )
-    if problem.where is not None:
-        yield paragraph(f"at {problem.where}", mark="  ")
-    if problem.hint is not None:
-        yield paragraph(problem.hint, mark="  hint: ")
-    yield BLANK

@@ -12,10 +12,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from textual.widgets import Input
+
 from planner import catalog, pipeline
 from planner.job import Job, Output
 from planner.tui.app import PlannerApp
 from planner.tui.desk import Desk
+from planner.tui.matrix import Matrix
 from planner.tui.plan import PlanScreen, State
 from tests.answers import NOW
 
@@ -63,6 +66,11 @@ class Seat(NamedTuple):
         assert isinstance(screen, PlanScreen)
         return screen
 
+    @property
+    def matrix(self) -> Matrix:
+        """The matrix of the answer."""
+        return self.plan.query_one(Matrix)
+
     def state(self) -> State:
         """What the Plan screen is about."""
         return self.plan.state
@@ -87,8 +95,11 @@ class Seat(NamedTuple):
         return await self.settle()
 
     async def type(self, text: str) -> None:
-        """Type into the field that has the focus."""
-        await self.pilot.press(*text)
+        """Put text into the field that has the focus, as a paste does."""
+        focused = self.app.screen.focused
+        assert isinstance(focused, Input)
+        focused.insert_text_at_cursor(text)
+        await self.settle()
 
     async def sizes(self, *, workers: bool = True) -> str:
         """The frames of every size, one under the other."""

@@ -216,7 +216,7 @@ async def test_the_band_follows_the_cursor_from_model_to_model(facts: Catalog) -
 async def test_the_cursor_walks_over_every_option(facts: Catalog) -> None:
     async with seat(figures("acme-tall", "acme-small"), lambda: facts) as here:
         await here.settle()
-        matrix = here.plan._answer.matrix
+        matrix = here.matrix
         assert matrix.table is not None
         ids = [row.id for row in matrix.table.rows]
         await here.press("home")
@@ -336,6 +336,7 @@ async def test_a_prompt_that_is_missing_can_be_typed(facts: Catalog, tmp_path: P
         await here.type("Say {{ a }}")
         text = await here.press("enter")
         assert here.state() is State.ANSWERED
+        assert here.plan.job is not None
         assert here.plan.job.prompt == Text(text="Say {{ a }}", name="prompt")
 
 

@@ -1,19 +1,18 @@
-"""What the Plan screen consists of in its states: the welcome, and the answer's three parts.
+"""The answer on the screen: heading, band, matrix and why, each with one `show`.
 
-Each panel has one `show` that takes values; none of them knows the session, the core or
-what a key does.
+None of them knows the session, the core or what a key does; they draw an Answer. Loaded
+with the first answer, not with the first paint.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.containers import Container, Vertical, VerticalScroll
-from textual.widgets import Input
+from textual.containers import Container, VerticalScroll
 
 from planner.tui import view
 from planner.tui.matrix import Matrix, best_row
-from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, cut, paragraph
+from planner.tui.pieces import Tone, cut
 from planner.tui.table import table
 from planner.tui.widgets import Drawn, Prose
 
@@ -24,51 +23,8 @@ if TYPE_CHECKING:
     from textual.content import Content
 
     from planner.tui.desk import Answer, Loosened
+    from planner.tui.pieces import Paragraph
     from planner.tui.table import Table
-
-WELCOME = (
-    Paragraph(body=(Piece("What do you want to run?", Tone.STRONG),)),
-    paragraph(
-        "A file of rows (.jsonl, .csv, .tsv): what it will cost, when it is done, batch or "
-        "realtime. Nothing leaves this machine.",
-        Tone.MUTED,
-    ),
-)
-
-
-def _key(key: str, text: str) -> Paragraph:
-    return Paragraph(body=(Piece(text),), mark=Piece(f"{key:<12}", Tone.KEY))
-
-
-WELCOME_KEYS = (
-    BLANK,
-    _key("Enter", "on the empty line: the shipped sample, seventy support tickets"),
-    _key("Esc, then t", "no file: type rows and tokens"),
-    _key("Esc, then q", "leave"),
-)
-
-
-class Welcome(Vertical):
-    """What to run: a path, the sample, or figures."""
-
-    def __init__(self) -> None:
-        super().__init__(id="welcome")
-        self.field = Input(placeholder="path/to/rows.jsonl", compact=True, id="path")
-
-    def compose(self) -> ComposeResult:
-        """The question, the line for the path, the keys."""
-        yield Prose(WELCOME)
-        yield self.field
-        yield Prose(WELCOME_KEYS)
-
-    def on_mount(self) -> None:
-        """The path can be typed at once."""
-        self.field.focus()
-
-    def enter(self) -> None:
-        """Into the field, with what was typed before."""
-        if self.field.is_attached:
-            self.field.focus()
 
 
 class Heading(Drawn):
@@ -135,6 +91,17 @@ class AnswerView(Container):
     def on_mount(self) -> None:
         """The cursor's keys work at once."""
         self.matrix.focus()
+
+    def enter(self) -> None:
+        """To the cursor, where it was left."""
+        if self.matrix.is_attached:
+            self.matrix.focus()
+
+    def explanation(self) -> tuple[Paragraph, ...]:
+        """The option under the cursor in full."""
+        if self.answer is None or self.matrix.cursor is None:
+            return ()
+        return view.explanation(self.answer, self.matrix.cursor)
 
     def show(self, answer: Answer) -> None:
         """Another answer; the cursor stays on its option, or with the choice it was on."""

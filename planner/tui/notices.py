@@ -1,0 +1,67 @@
+"""What a screen says before and beside an answer: progress, problems, the age of prices.
+
+Apart from `view` because it is on the first paint: it imports nothing of the core, whose
+modules take longer to load than the screen itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planner.report.layout import printable
+from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date
+
+    from planner.errors import Problem
+
+
+def freshness(on: date, age: int | None) -> tuple[str, ...]:
+    """Price date and the oldest source's age in days, the longest wording first."""
+    if age is None:
+        return (f"prices as of {on}",)
+    return (
+        f"prices as of {on} · oldest source {age} days old",
+        f"prices {on} · source {age} d",
+    )
+
+
+def counting(name: str, rows: int, done: int, size: int, width: int) -> tuple[Paragraph, ...]:
+    """How far the counting is, by bytes of the file."""
+    share = min(1.0, done / size) if size else 0.0
+    room = max(10, min(width - 8, 60))
+    filled = int(share * room)
+    bar = (
+        Piece("━" * filled, Tone.GOOD),
+        Piece("━" * (room - filled), Tone.MUTED),
+        Piece(f"  {int(share * 100)} %"),
+    )
+    return (
+        Paragraph(body=(Piece("Counting tokens  ", Tone.STRONG), Piece(printable(name)))),
+        BLANK,
+        Paragraph(body=bar),
+        BLANK,
+        paragraph(f"{rows:,} rows so far. Nothing leaves this machine.", Tone.MUTED),
+    )
+
+
+def problems(found: Sequence[Problem]) -> tuple[Paragraph, ...]:
+    """Each problem: what, where, and what to do."""
+    return tuple(line for problem in found for line in _problem(problem))
+
+
+def _problem(problem: Problem) -> Iterator[Paragraph]:
+    yield Paragraph(
+        body=(
+            Piece(printable(problem.message), Tone.BAD),
+            Piece(f"  [{problem.code}]", Tone.MUTED),
+        ),
+        mark=Piece("✗ ", Tone.BAD),
+    )
+    if problem.where is not None:
+        yield paragraph(f"at {problem.where}", mark="  ")
+    if problem.hint is not None:
+        yield paragraph(problem.hint, mark="  hint: ")
+    yield BLANK
