@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Literal
 
 from planner.catalog import prices
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from planner.catalog import Catalog, Model
     from planner.catalog.prices import RateCard
     from planner.decision.cost import CostComponent
+    from planner.money import Rate
     from planner.workload.profile import TokenProfile
 
 ONE = Fraction(1)
@@ -241,6 +242,16 @@ class MonthCost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Neighbouring days with one price, whatever the month: rows x tokens x rate, summed."""
+
+    start: date
+    end: date
+    rows: int
+    components: tuple[CostComponent, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
     """The months of a budget with the prices of one line in each."""
 
@@ -396,6 +407,13 @@ class Forecast:
         return self.expected.months
 
     @property
+    def accounts(self) -> tuple[Account, ...]:
+        """The arithmetic of the expected cost, one account a price."""
+        parts = [part for month in self.months for part in month.parts if part.rows and part.card]
+        alike = groupby(parts, key=lambda part: part.card and (part.card.rates, part.card.tiers))
+        return tuple(_account(tuple(group)) for _, group in alike)
+
+    @property
     def unpriced(self) -> tuple[tuple[Driver, End], ...]:
         """Ends that reach where no price is published: no interval covers them."""
         known = len(self.expected.priced)
@@ -465,6 +483,22 @@ class Forecast:
             return scaled(_known(found), 1 / runs) if runs else ZERO
 
         return self.figure(metric) if self.expected.priced else None
+
+
+def _account(parts: Sequence[Part]) -> Account:
+    """Parts of one price together: quantities add up, and so do their exact amounts."""
+    merged: dict[tuple[str, int | None, Rate], CostComponent] = {}
+    for part in parts:
+        for each in part.components:
+            key = (each.meter, each.over, each.rate)
+            before = merged[key].quantity if key in merged else 0
+            merged[key] = each.part(before + each.quantity)
+    return Account(
+        start=parts[0].start,
+        end=parts[-1].end,
+        rows=sum(part.rows for part in parts),
+        components=tuple(merged.values()),
+    )
 
 
 def _known(found: Projection) -> Usd:

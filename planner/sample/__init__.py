@@ -13,14 +13,20 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Where the sample's rows and prompt are, and which column holds real-looking answers."""
+    """Where the sample's rows and prompt are, which column holds real-looking answers, a budget."""
 
     rows: Path
     prompt: Path
     output_field: str
+    budget: Path
 
 
 def paths() -> Sample:
     """The sample's files in this installation."""
     folder = Path(__file__).parent
-    return Sample(rows=folder / "tickets.csv", prompt=folder / "prompt.txt", output_field="answer")
+    return Sample(
+        rows=folder / "tickets.csv",
+        prompt=folder / "prompt.txt",
+        output_field="answer",
+        budget=folder / "budget.yaml",
+    )

@@ -1,0 +1,103 @@
+"""`planner budget`: what the jobs of a file cost over months, and whether a build may go on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planner.cli.flags import (
+    NO,
+    YES,
+    Arguments,
+    Clock,
+    Parser,
+    as_of,
+    catalog_flags,
+    output_flags,
+    write,
+)
+from planner.errors import UnknownFactError
+
+if TYPE_CHECKING:
+    from planner.budget_file import Read
+    from planner.budgets import BudgetAnswer
+    from planner.catalog import Catalog
+
+SAMPLE = "sample"
+FORMATS = ("table", "json", "csv", "md", "comment", "html")
+
+
+def _flags(made: Parser) -> None:
+    made.add_argument("file", metavar="BUDGET", help="a budget.yaml, or 'sample'")
+    made.add_argument(
+        "--check", action="store_true", help="exit 1 over a guardrail, with a line why"
+    )
+    made.add_argument("--baseline", metavar="FILE", help="an earlier --format json to compare with")
+    catalog_flags(made)
+    output_flags(made, FORMATS)
+
+
+def _run(arguments: Arguments, clock: Clock) -> int:
+    from planner import budget_file, budgets
+    from planner.report import budget as report
+
+    now = clock()
+    read = budget_file.read(_path(arguments["file"]))
+    ours, listed = _catalogs(read, arguments)
+    baseline = _baseline(read, arguments)
+    answer = budgets.answer(
+        read,
+        ours,
+        listed,
+        now=now,
+        on=as_of(arguments, now),
+        earlier=None if baseline is None else (baseline.name, budget_file.baseline(baseline)),
+    )
+    if "check" not in arguments:
+        write(report.BUDGET[arguments.get("format", "table")](answer), arguments)
+        return YES
+    if "format" in arguments:
+        write(report.BUDGET[arguments["format"]](answer), arguments)
+        sys.stderr.write(report.check(answer))
+    else:
+        write(report.check(answer), arguments)
+    return _verdict(answer)
+
+
+def _verdict(answer: BudgetAnswer) -> int:
+    if any(each.unknown for each in answer.breaches):
+        return UnknownFactError.exit_code
+    return NO if answer.breaches else YES
+
+
+def _path(name: str) -> Path:
+    """The file; `sample` is the shipped one where no file is called that."""
+    path = Path(name)
+    if name != SAMPLE or path.is_file():
+        return path
+    from planner import sample
+
+    return sample.paths().budget
+
+
+def _baseline(read: Read, arguments: Arguments) -> Path | None:
+    """The flag's file, else the one that the budget names beside itself."""
+    if "baseline" in arguments:
+        return Path(arguments["baseline"])
+    return read.beside(read.file.baseline) if read.file.baseline is not None else None
+
+
+def _catalogs(read: Read, arguments: Arguments) -> tuple[Catalog, Catalog]:
+    """With everybody's own prices on top, and as the vendors publish them."""
+    from planner import catalog
+
+    named = [read.beside(each) for each in read.file.pricing]
+    if "pricing" in arguments:
+        named.append(Path(arguments["pricing"]))
+    overlays = catalog.own_overlays(*named)
+    ours = catalog.load(overlays=overlays)
+    return ours, catalog.load() if overlays else ours
+
+
+COMMANDS = {"budget": (_flags, _run)}
