@@ -114,31 +114,11 @@ def answer(
         _Job(read, place, catalog, listed, period).answer(now, on)
         for place in range(len(file.jobs))
     )
-    whole = budget.Budget(
-        months=period,
-        forecasts=tuple(each.forecast for each in made),
-        credits=tuple(
-            budget.Credit(
-                name=each.name, amount=Usd(each.amount), first=each.from_, last=each.until
-            )
-            for each in file.credits
-        ),
-        spent=tuple(
-            budget.Spent(month=each.month, amount=Usd(each.amount), through=each.through)
-            for each in file.actuals
-        ),
-    )
+    whole = _whole_of(read, period, made)
     compared = None
     if earlier is not None:
         compared = baseline.compare(earlier[0], earlier[1], baseline.snapshot(whole))
-    rails = _rails(read)
-    if rails.increase is not None and compared is None:
-        raise InputError.of(
-            "no-baseline",
-            "guardrails.increase has nothing to be held against",
-            where=read.where("guardrails", "increase"),
-            hint="name an earlier answer: baseline: FILE, or --baseline FILE",
-        )
+    rails = _rails(read, compared)
     sources = tuple(dict.fromkeys(source for each in made for source in _sources(catalog, each)))
     evidence = freshness(sources, on=on)
     return BudgetAnswer(
@@ -164,8 +144,29 @@ def _credit(entry: CreditEntry) -> budget.Credit:
     )
 
 
-def _rails(read: Read) -> Guardrails:
+def _whole_of(read: Read, period: tuple[date, ...], made: Sequence[JobAnswer]) -> Budget:
+    file = read.file
+    return budget.Budget(
+        months=period,
+        forecasts=tuple(each.forecast for each in made),
+        credits=tuple(_credit(each) for each in file.credits),
+        spent=tuple(
+            budget.Spent(month=each.month, amount=Usd(each.amount), through=each.through)
+            for each in file.actuals
+        ),
+    )
+
+
+def _rails(read: Read, compared: Comparison | None) -> Guardrails:
+    """The guardrails; InputError where one has nothing to be held against."""
     entry = read.file.guardrails
+    if entry.increase is not None and compared is None:
+        raise InputError.of(
+            "no-baseline",
+            "guardrails.increase has nothing to be held against",
+            where=read.where("guardrails", "increase"),
+            hint="name an earlier answer: baseline: FILE, or --baseline FILE",
+        )
     return budget.Guardrails(
         monthly=None if entry.monthly is None else Usd(entry.monthly),
         total=None if entry.total is None else Usd(entry.total),

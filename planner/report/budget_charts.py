@@ -7,6 +7,7 @@ Pixels are floats, rounded to a tenth; every amount that is printed comes from `
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -140,7 +141,8 @@ def months(answer: BudgetAnswer) -> MonthChart:
     figures, series = whole.by_month, _series(answer)
     top = max([each.high for each in figures] + ([rails.monthly] if rails.monthly else []))
     step = _nice(top)
-    ceiling = step * -(-top // step) if top else step
+    steps = max(1, math.ceil(top / step))
+    ceiling = step * steps
     up = _Scale(Decimal(0), ceiling, BARS_HEIGHT - BOTTOM, TOP)
     places = _columns(len(figures))
     limit = None
@@ -151,9 +153,7 @@ def months(answer: BudgetAnswer) -> MonthChart:
         height=BARS_HEIGHT,
         bars=tuple(_stack(series, whole.months, places, up)),
         whiskers=tuple(_whiskers(whole.months, figures, places, up)),
-        grid=tuple(
-            Tick(at=up(step * k), label=f"${step * k:,f}") for k in range(int(ceiling / step) + 1)
-        ),
+        grid=tuple(Tick(at=up(step * k), label=f"${step * k:,f}") for k in range(steps + 1)),
         labels=tuple(_labels(whole.months, places)),
         limit=limit,
         changes=tuple(

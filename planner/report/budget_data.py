@@ -49,10 +49,7 @@ def budget(answer: BudgetAnswer) -> Json:
         ],
         "drivers": _drivers(answer),
         "changes": [_change(change) for each in answer.jobs for change in each.forecast.changes],
-        "gaps": [
-            {**asdict(gap), "start": gap.start.isoformat(), "end": gap.end.isoformat()}
-            for gap in whole.gaps
-        ],
+        "gaps": _gaps(answer),
         "actuals": _actuals(answer),
         "guardrails": _guardrails(answer),
         "baseline": None if answer.comparison is None else _comparison(answer.comparison),
@@ -63,6 +60,13 @@ def budget(answer: BudgetAnswer) -> Json:
         "warnings": list(answer.warnings),
         "left_out": words.LEFT_OUT,
     }
+
+
+def _gaps(answer: BudgetAnswer) -> list[Json]:
+    return [
+        {**asdict(gap), "start": gap.start.isoformat(), "end": gap.end.isoformat()}
+        for gap in answer.budget.gaps
+    ]
 
 
 def _text(value: object) -> str | None:

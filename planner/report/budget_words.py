@@ -400,7 +400,7 @@ def _candidates(job: JobAnswer) -> Iterator[tuple[str, ...]]:
 def _arithmetic(answer: BudgetAnswer) -> Section:
     return Section(
         id="arithmetic",
-        title="The arithmetic",
+        title="The arithmetic: rows x tokens x $/M = $",
         columns=(
             Column(title="job"),
             Column(title="days"),
