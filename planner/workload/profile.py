@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
@@ -217,13 +218,26 @@ class TokenProfile:
         return self.output.total(self.rows.value)
 
     def for_rows(self, rows: int) -> TokenProfile:
-        """The same rows at another volume: what-if without reading the file again."""
-        return replace(
+        """The same rows at another volume: what-if without reading the file again.
+
+        Above the volume that was counted the rows are a sample of the larger job, so the
+        interval of the prompts opens as it would for `counted_profile` with `of_rows`.
+        """
+        resized = replace(
             self,
             rows=Range.exact(rows),
             sizes=self.sizes.for_rows(rows),
             sizes_low=self.sizes_low.for_rows(rows),
             sizes_high=self.sizes_high.for_rows(rows),
+        )
+        if self.method != "counted" or rows <= self.counted:
+            return resized
+        low, high = _as_sample(self.sizes, (self.sizes_low, self.sizes_high), rows, self.seed)
+        return replace(
+            resized,
+            method="sampled",
+            sizes_low=low.for_rows(rows),
+            sizes_high=high.for_rows(rows),
         )
 
 
@@ -518,14 +532,23 @@ def _as_sample(
     sizes: Sizes, ends: tuple[Sizes, Sizes], population: int, seed: int
 ) -> tuple[Sizes, Sizes]:
     """The ends where the rows of the file are a random choice of those of the job."""
-    histogram = dict(zip(sizes.values, sizes.counts, strict=True))
-    known = mean_estimate(histogram, seed=seed, n=sizes.rows, population=population)
-    low, high = (each.mean / sizes.mean for each in ends)
-    means = _joined(
-        sizes.mean, (known.low * sizes.stretch, known.high * sizes.stretch), (low, high)
+    known = _mean_seen(sizes, seed)
+    left = Fraction(math.sqrt(max(0.0, 1 - sizes.rows / population)))
+    sampled = (
+        sizes.mean - (sizes.mean - known.low * sizes.stretch) * left,
+        sizes.mean + (known.high * sizes.stretch - sizes.mean) * left,
     )
+    low, high = (each.mean / sizes.mean for each in ends)
+    means = _joined(sizes.mean, sampled, (low, high))
     below, above = (sizes.stretched(mean / sizes.mean) for mean in means)
     return below, above
+
+
+@lru_cache(maxsize=64)
+def _mean_seen(sizes: Sizes, seed: int) -> MeanEstimate:
+    """The mean row as a sample of an unlimited job; its resamples are worth remembering."""
+    histogram = dict(zip(sizes.values, sizes.counts, strict=True))
+    return mean_estimate(histogram, seed=seed, n=sizes.rows)
 
 
 class _DrawnSizes:

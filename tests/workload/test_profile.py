@@ -370,3 +370,15 @@ def test_a_model_that_gives_less_lowers_the_limit_that_nobody_set() -> None:
     assert within(assumed, 2000).high == 2000
     assert within(assumed, None) == within(assumed, 4096) == assumed
     assert within(assumed, 200) == assumed, "the answers themselves are longer: a gate says so"
+
+
+def test_a_larger_volume_opens_the_interval_as_a_sample_of_that_job_does(tmp_path: Path) -> None:
+    """What-if on the volume and `--of-rows` are one question, so they have one answer."""
+    whole = made(tmp_path, "o200k", times=20)
+    rows = whole.rows.value
+    assert whole.input.low == whole.input.value == whole.input.high
+    assert whole.for_rows(rows).input == whole.input
+    larger = whole.for_rows(100 * rows)
+    assert larger.input == made(tmp_path, "o200k", times=20, of_rows=100 * rows).input
+    assert larger.input.low < larger.input.value < larger.input.high
+    assert larger.method == "sampled"
