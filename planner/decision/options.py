@@ -388,18 +388,19 @@ class _Single:
     def _affordable(self) -> Iterator[Gate]:
         if self.cost is None:
             return
+        for code, most, said in self._caps():
+            if self.cost.expected > most:
+                yield Gate(
+                    code=code, message=f"{dollars(self.cost.expected)} expected is over {said}"
+                )
+
+    def _caps(self) -> Iterator[tuple[str, Usd | int, str]]:
+        """(code, US dollars, name) of what the cost must not pass."""
         cap, monthly = self.demand.max_cost, self.offer.limits.usd_month
-        if cap is not None and self.cost.expected > cap:
-            yield Gate(
-                code="over-budget",
-                message=f"{dollars(self.cost.expected)} expected is over the cap of {dollars(cap)}",
-            )
-        if monthly is not None and self.cost.expected > monthly:
-            yield Gate(
-                code="monthly-limit",
-                message=f"{dollars(self.cost.expected)} expected is over the tier's monthly spend "
-                f"limit of ${monthly:,}",
-            )
+        if cap is not None:
+            yield "over-budget", cap, f"the cap of {dollars(cap)}"
+        if monthly is not None:
+            yield "monthly-limit", monthly, f"the tier's monthly spend limit of ${monthly:,}"
 
     # risks
 
@@ -425,7 +426,21 @@ class _Single:
             yield f"an answer is assumed to take {mean:.1f} s on average: measure it (--latency)"
         if support_.inferred:
             yield f"inferred, not read: {support_.inferred}"
+        yield from self._upper_ends()
         yield from self._changes(deadline)
+
+    def _upper_ends(self) -> Iterator[str]:
+        """What is within bounds as expected, and not at the upper end of its interval."""
+        for _, most, said in self._caps():
+            if self.cost is not None and self.cost.high > most:
+                yield f"it may cost up to {dollars(self.cost.high)} (95 %), over {said}"
+        model, largest = self.offer.model, self.case.profile.sizes_high.largest
+        window = model.max_input or model.context
+        if window is not None and largest > window:
+            yield (
+                f"the largest row may have {largest:,} prompt tokens (95 %), {model.id} takes "
+                f"{window:,}"
+            )
 
     def _against_rival(self, caching: Caching) -> Iterator[str]:
         """From which hit share on the cache is worth more than the discount for waiting."""

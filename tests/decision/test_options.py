@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,7 +26,17 @@ from planner.decision.requirements import Latency
 from planner.decision.timing import Finish, Probability
 from planner.errors import UnknownFactError
 from planner.money import Usd
-from tests.decision.builders import HOUR, NOW, TODAY, assessed, case, demand, job, mixed_job
+from tests.decision.builders import (
+    HOUR,
+    NOW,
+    TODAY,
+    answers,
+    assessed,
+    case,
+    demand,
+    job,
+    mixed_job,
+)
 
 if TYPE_CHECKING:
     from planner.catalog import Catalog
@@ -303,6 +314,27 @@ def test_the_spend_limit_of_a_tier(facts: Catalog, rows: int, code: list[str]) -
         assert found.gates[0].message == (
             "$100.00 expected is over the tier's monthly spend limit of $100"
         )
+
+
+def test_a_cap_within_the_interval_is_a_risk(facts: Catalog) -> None:
+    """$1.80 expected, $2.30 at the upper end: the cap of $2 may be passed."""
+    profile = mixed_job({1000: 1000}, high=Fraction(13, 10), output=answers(200, 200, 300, 4096))
+    found = assessed(facts, profile, demand(max_cost=Usd(Decimal(2))))
+    said = "it may cost up to $2.30 (95 %), over the cap of $2.00"
+    assert codes(found["plain"]) == []
+    assert said in found["plain"].risks
+    assert said not in found["heap"].risks
+    wide = assessed(facts, profile, demand(max_cost=Usd(Decimal("2.30"))))
+    assert wide["plain"].risks == ()
+
+
+def test_a_row_that_may_be_too_long_is_a_risk(facts: Catalog) -> None:
+    profile = mixed_job({1000: 99, 250_000: 1}, high=Fraction(121, 100))
+    found = assessed(facts, profile)["plain"]
+    assert codes(found) == []
+    assert found.risks == (
+        "the largest row may have 302,500 prompt tokens (95 %), tall takes 300,000",
+    )
 
 
 profiles = st.builds(
