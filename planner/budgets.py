@@ -87,6 +87,8 @@ class BudgetAnswer:
     jobs: tuple[JobAnswer, ...]
     rails: Guardrails
     breaches: tuple[Breach, ...]
+    at_high: tuple[Breach, ...]
+    """What would break if the high came, where only the expected is held against guardrails."""
     comparison: Comparison | None
     sources: tuple[Source, ...]
     evidence: Freshness
@@ -118,7 +120,7 @@ def answer(
     compared = None
     if earlier is not None:
         compared = baseline.compare(earlier[0], earlier[1], baseline.snapshot(whole))
-    rails = _rails(read, compared)
+    rails, before = _rails(read, compared), compared.before if compared else None
     sources = tuple(dict.fromkeys(source for each in made for source in _sources(catalog, each)))
     evidence = freshness(sources, on=on)
     return BudgetAnswer(
@@ -130,7 +132,8 @@ def answer(
         budget=whole,
         jobs=made,
         rails=rails,
-        breaches=budget.breaches(whole, rails, compared.before if compared else None),
+        breaches=budget.breaches(whole, rails, before),
+        at_high=budget.breaches(whole, replace(rails, on="high"), before),
         comparison=compared,
         sources=sources,
         evidence=evidence,

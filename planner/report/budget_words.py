@@ -16,12 +16,12 @@ from planner.report.layout import UNKNOWN, Column
 from planner.words import duration, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import date
     from fractions import Fraction
 
     from planner.budgets import BudgetAnswer, JobAnswer, Wait
-    from planner.decision.budget import Swing
+    from planner.decision.budget import Breach, Swing
     from planner.decision.cost import CostComponent
     from planner.decision.forecast import Account, Figure, Forecast, PriceChange
     from planner.money import Usd
@@ -202,10 +202,18 @@ def guardrail_line(answer: BudgetAnswer) -> str:
     if all(each is None for each in named):
         return "Guardrails: none are set."
     if not answer.breaches:
-        return "Guardrails: all hold."
-    more = f" (and {len(answer.breaches) - 1} more)" if len(answer.breaches) > 1 else ""
+        if not answer.at_high:
+            return f"Guardrails: all hold ({rails.on})."
+        return (
+            f"Guardrails: all hold ({rails.on}); not if the high comes: {_first(answer.at_high)}."
+        )
     word = "not known" if answer.breaches[0].unknown else "over"
-    return f"Guardrails: {word}: {answer.breaches[0].message}{more}."
+    return f"Guardrails: {word}: {_first(answer.breaches)}."
+
+
+def _first(found: Sequence[Breach]) -> str:
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"{found[0].message}{more}"
 
 
 # --- tables -----------------------------------------------------------------------------
