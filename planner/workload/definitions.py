@@ -20,6 +20,9 @@ _PLAIN = {
     "integer": "number",
     "number": "number",
 }
+DEEPEST = 60
+"""Levels of nesting that are written out; what is deeper is `any`, in no sane definition."""
+
 _STRICT = ("additionalProperties", "required")
 
 
@@ -47,10 +50,12 @@ def bare(schema: str) -> str:
     return json.dumps(_bare(json.loads(schema)), ensure_ascii=False, separators=(",", ":"))
 
 
-def _bare(value: Any) -> Any:
+def _bare(value: Any, depth: int = 0) -> Any:
+    if depth > DEEPEST:
+        return value
     if isinstance(value, dict):
-        return {key: _bare(each) for key, each in value.items() if key not in _STRICT}
-    return [_bare(each) for each in value] if isinstance(value, list) else value
+        return {key: _bare(each, depth + 1) for key, each in value.items() if key not in _STRICT}
+    return [_bare(each, depth + 1) for each in value] if isinstance(value, list) else value
 
 
 def _function(tool: Mapping[str, Any]) -> Iterator[str]:
@@ -75,7 +80,7 @@ def _comment(of: Mapping[str, Any]) -> Iterator[str]:
         yield f"// {said}"
 
 
-def _fields(schema: Mapping[str, Any]) -> Iterator[str]:
+def _fields(schema: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
     properties, required = schema.get("properties"), schema.get("required")
     if not isinstance(properties, dict):
         return
@@ -83,20 +88,20 @@ def _fields(schema: Mapping[str, Any]) -> Iterator[str]:
     for name, each in properties.items():
         if isinstance(each, dict):
             yield from _comment(each)
-            yield f"{name}{'' if name in needed else '?'}: {_type(each)},"
+            yield f"{name}{'' if name in needed else '?'}: {_type(each, depth + 1)},"
 
 
-def _type(schema: Mapping[str, Any]) -> str:
-    kind = schema.get("type")
+def _type(schema: Mapping[str, Any], depth: int) -> str:
+    kind = schema.get("type") if depth <= DEEPEST else None
     values = [schema["const"]] if "const" in schema else schema.get("enum")
     if isinstance(values, list):
         return " | ".join(json.dumps(each, ensure_ascii=False) for each in values)
     choices = schema.get("anyOf", schema.get("oneOf"))
-    if isinstance(choices, list):
-        return " | ".join(_type(each) for each in choices if isinstance(each, dict))
+    if isinstance(choices, list) and depth <= DEEPEST:
+        return " | ".join(_type(each, depth + 1) for each in choices if isinstance(each, dict))
     if kind == "array":
         items = schema.get("items")
-        return f"{_type(items)}[]" if isinstance(items, dict) else "any[]"
+        return f"{_type(items, depth + 1)}[]" if isinstance(items, dict) else "any[]"
     if kind == "object":
-        return "\n".join(("{", *_fields(schema), "}"))
+        return "\n".join(("{", *_fields(schema, depth), "}"))
     return _PLAIN.get(str(kind), "any")

@@ -91,3 +91,12 @@ def test_odd_definitions_are_written_out_and_break_nothing(value: object) -> Non
     assert bare(json.dumps(value)) == json.dumps(
         json.loads(bare(json.dumps(value))), ensure_ascii=False, separators=(",", ":")
     )
+
+
+def test_however_deep_a_definition_is_it_is_written_out() -> None:
+    deep: object = {"type": "string"}
+    for _ in range(100):
+        deep = {"type": "object", "properties": {"a": {"anyOf": [deep]}}, "required": []}
+    tool = {"name": "n", "parameters": deep}
+    assert "any," in as_types(read(json.dumps([tool])))
+    assert bare(json.dumps(deep)).count("required") < 100
