@@ -56,6 +56,9 @@ def _models(arguments: Arguments, clock: Clock) -> int:
 def _check_flags(made: Parser) -> None:
     made.add_argument("model", metavar="MODEL")
     made.add_argument("--lane", help="the lane (default: the vendor's batch lane)")
+    made.add_argument(
+        "--live", action="store_true", help="ask the vendor as well (needs a key; sends nothing)"
+    )
     catalog_flags(made)
     output_flags(made, ("table", "json"))
 
@@ -67,8 +70,14 @@ def _check(arguments: Arguments, clock: Clock) -> int:
     catalog = catalog_of(arguments)
     model = catalog.model(arguments["model"])
     lane = arguments.get("lane") or lookups.batch_lane(catalog, model)
-    answer = lookups.lane_answer(catalog, model, lane, on=as_of(arguments, clock()))
-    write(facts.CHECK[arguments.get("format", "table")](answer), arguments)
+    on = as_of(arguments, clock())
+    answer = lookups.lane_answer(catalog, model, lane, on=on)
+    now = None
+    if "live" in arguments:
+        from planner.handoff.providers import live
+
+        now = live.live(catalog, model, lane, on=on)
+    write(facts.CHECK[arguments.get("format", "table")](answer, now), arguments)
     return {"yes": YES, "no": NO}.get(answer.support.state, UnknownFactError.exit_code)
 
 

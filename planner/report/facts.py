@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from planner.catalog.prices import Change, RateCard
+    from planner.handoff.providers.live import Compared
     from planner.lookups import LaneAnswer, PriceAnswer
 
 
-def support(answer: LaneAnswer) -> str:
-    """One answer with its evidence."""
+def support(answer: LaneAnswer, now: Compared | None = None) -> str:
+    """One answer with its evidence, and what the vendor says of it now where it was asked."""
     found, lane = answer.support, answer.support.lane
     lines = [f"{found.state.upper()}: {answer.model.id}, {lane.id} ({lane.title}), {answer.on}"]
     lines.append(wrapped(found.why, first="  "))
@@ -33,7 +34,26 @@ def support(answer: LaneAnswer) -> str:
                 first="  ",
             )
         )
+    if now is not None:
+        lines += _now(now)
     return "\n".join(lines) + "\n"
+
+
+def _now(now: Compared) -> Iterator[str]:
+    """What the vendor's own endpoints say, beside the catalog."""
+    yield f"  asked now: {now.reading.url}"
+    for text in now.differences:
+        yield wrapped(text, first="    ! ")
+    if not now.differences:
+        yield "    the catalog agrees"
+    for limits in now.reading.limits:
+        figures = ", ".join(f"{name} {most:,}" for name, most in limits.figures.items())
+        yield wrapped(figures, first=f"    your {'batch ' if limits.batch else ''}limits: ")
+    if now.tiers:
+        yield wrapped(f"those of usage tier {' or '.join(now.tiers)}", first="    ")
+    if now.unknown:
+        yield wrapped(", ".join(now.unknown), first="    newer than the catalog: ")
+    yield from (wrapped(note, first="    ") for note in now.reading.notes)
 
 
 def _facts(answer: LaneAnswer) -> Iterator[str]:
@@ -200,6 +220,32 @@ def support_data(answer: LaneAnswer) -> Json:
     }
 
 
+def live_data(now: Compared) -> Json:
+    """What the vendor's own endpoints say: an addition to `planner.support/1`."""
+    model = now.reading.model
+    return {
+        "url": now.reading.url,
+        "listed": model is not None,
+        "batch": None if model is None else model.batch,
+        "retires": None if model is None or model.retires is None else model.retires.isoformat(),
+        "state": None if model is None else model.state,
+        "max_input": None if model is None else model.max_input,
+        "max_output": None if model is None else model.max_output,
+        "limits": [
+            {"batch": each.batch, "figures": dict(each.figures)} for each in now.reading.limits
+        ],
+        "tiers": list(now.tiers),
+        "differences": list(now.differences),
+        "newer_models": list(now.unknown),
+        "notes": list(now.reading.notes),
+    }
+
+
+def _check_json(answer: LaneAnswer, now: Compared | None = None) -> str:
+    found = support_data(answer)
+    return as_json(found if now is None else found | {"live": live_data(now)})
+
+
 def price_data(answer: PriceAnswer) -> Json:
     """`planner.price/1`: US dollars per million, the exact rates of one request."""
     card = answer.card
@@ -254,9 +300,9 @@ def _models_json(answers: Sequence[Sequence[LaneAnswer]]) -> str:
     return as_json([support_data(answer) for lanes in answers for answer in lanes])
 
 
-CHECK: Mapping[str, Callable[[LaneAnswer], str]] = {
+CHECK: Mapping[str, Callable[[LaneAnswer, Compared | None], str]] = {
     "table": support,
-    "json": lambda answer: as_json(support_data(answer)),
+    "json": _check_json,
 }
 PRICES: Mapping[str, Callable[[PriceAnswer], str]] = {
     "table": price,
