@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from planner.decision.requirements import Latency, Requirements
 from planner.decision.turnaround import FinishedJob
 from planner.errors import Collector, InputError, did_you_mean
-from planner.money import Usd, usd
+from planner.money import Usd, plain, usd
 from planner.notation import unreadable, whole
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -317,13 +318,19 @@ class _JobKey:
     folder: Path
 
 
-PATHS = frozenset({"workload", "prompt-file", "system-file", "history", "pricing", "output-sample"})
+PATHS = frozenset(
+    "workload prompt-file system-file history pricing output-sample json-schema".split()
+)
+PARAMS = "params"
+"""A mapping in the job file: each entry is one `--param KEY=JSON`."""
 
 
 def _flag_words(
     key: _JobKey, value: Any, known: set[str], switches: set[str], problems: Collector
 ) -> list[str]:
-    names = known | {"workload"}
+    names = known | {"workload", PARAMS}
+    if key.name == PARAMS and isinstance(value, dict):
+        return [word for name, each in value.items() for word in ("--param", _param(name, each))]
     if key.name not in names:
         problems.add(
             "unknown-key",
@@ -339,6 +346,20 @@ def _flag_words(
     if key.name == "workload":
         return texts
     return [word for text in texts for word in (f"--{key.name}", text)]
+
+
+def _param(name: str, value: Any) -> str:
+    """`KEY=JSON`; a number keeps the digits it was written with."""
+    numbers: list[str] = []
+
+    def held(each: Any) -> str:
+        if not isinstance(each, Decimal):
+            return str(each)
+        numbers.append(plain(each))
+        return f"\0{len(numbers) - 1}\0"
+
+    made = json.dumps(value, default=held, ensure_ascii=False)
+    return f"{name}=" + re.sub(r'"\\u0000(\d+)\\u0000"', lambda at: numbers[int(at[1])], made)
 
 
 def _relative(key: _JobKey, text: str) -> str:

@@ -94,11 +94,20 @@ def _of_budget(name: str) -> Parts:
     return budget.COMMANDS[name]
 
 
+def _of_plan(name: str) -> Parts:
+    from planner.cli import plan
+
+    return plan.COMMANDS[name]
+
+
 COMMANDS: Mapping[str, tuple[str, Callable[[str], Parts]]] = {
     "estimate": ("tokens, cost, time and a recommendation", _of_estimate),
     "models": ("which model supports which lane, at what price", _of_catalog),
     "check": ("does a model support a lane: yes, no or unknown", _of_catalog),
     "budget": ("what jobs cost over months, what moves it, and a check for CI", _of_budget),
+    "plan": ("the decision as a file: what is sent, at which price, until when", _of_plan),
+    "plan-diff": ("what moved between two plans", _of_plan),
+    "build": ("the vendor's own batch files, checked and split; sends nothing", _of_plan),
     "prices show": ("the exact rates of one request, and their history", _of_catalog),
     "prices diff": ("what changed, or will, between two days", _of_catalog),
     "prices audit": ("what is stale, come due, ahead or missing", _of_catalog),

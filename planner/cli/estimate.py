@@ -71,9 +71,9 @@ def run(arguments: Arguments, clock: Clock) -> int:
     job = job_of(arguments, now)
     catalog = catalog_of(arguments)
     on = as_of(arguments, now)
-    with _Bar(job.workload, keeps=job.exact) as bar:
+    with Bar(job.workload, keeps=job.exact) as bar:
         measured = pipeline.measure(catalog, job, bar)
-    history = _history(arguments)
+    history = history_of(arguments)
     answer = pipeline.estimate(catalog, measured, job, now=now, on=on, history=history)
     if arguments.get("map"):
         write(text.lane_map(answer, pipeline.maps(answer)), arguments)
@@ -98,7 +98,8 @@ def open_screen(screen: Screen, arguments: Arguments, clock: Clock) -> int:
     )
 
 
-def _history(arguments: Arguments) -> tuple[FinishedJob, ...]:
+def history_of(arguments: Arguments) -> tuple[FinishedJob, ...]:
+    """The finished batches of the file that is named."""
     if "history" not in arguments:
         return ()
     from planner import job
@@ -106,7 +107,7 @@ def _history(arguments: Arguments) -> tuple[FinishedJob, ...]:
     return job.history(Path(arguments["history"]))
 
 
-class _Bar:
+class Bar:
     """Progress on stderr, from the second second on, and only on a terminal.
 
     Where the count `keeps` an estimate, an interrupt ends it and not the program; a second
@@ -116,8 +117,9 @@ class _Bar:
     SHOW_AFTER = 1.0
     REDRAW_AFTER = 0.1
 
-    def __init__(self, path: Path | None, *, keeps: bool = False) -> None:
+    def __init__(self, path: Path | None, *, keeps: bool = False, doing: str = "counting") -> None:
         self.keeps = keeps
+        self.doing = doing
         self.stopped = False
         self.size = path.stat().st_size if path is not None and path.is_file() else 0
         self.started = self.drawn = time.monotonic()
@@ -142,6 +144,7 @@ class _Bar:
             sys.stderr.flush()
 
     def __call__(self, rows: int, done: int) -> None:
+        """Show how far it is; StoppedError after an interrupt that keeps what there is."""
         if self.stopped:
             from planner.workload.draws import StoppedError
 
@@ -155,7 +158,7 @@ class _Bar:
         spent = now - self.started
         left = spent * (self.size - done) / done if done else 0.0
         sys.stderr.write(
-            f"\r\x1b[Kcounting: {rows:,} rows, {done / max(1, self.size):.0%}, "
+            f"\r\x1b[K{self.doing}: {rows:,} rows, {done / max(1, self.size):.0%}, "
             f"{rows / spent:,.0f} rows/s, {left:.0f} s left"
         )
         sys.stderr.flush()
@@ -173,6 +176,7 @@ def with_job_file(arguments: Arguments) -> Arguments:
 
     parser = Parser(argument_default=argparse.SUPPRESS, add_help=False)
     job_flags(parser)
+    request_flags(parser)
     flags = {
         option.removeprefix("--"): action
         for action in parser._actions  # noqa: SLF001 -- argparse has no public list of options
@@ -358,6 +362,21 @@ def job_flags(parser: argparse.ArgumentParser) -> None:
     add("--exact", action="store_true", help="count every row instead (Ctrl-C keeps the estimate)")
     _read(parser, "--seed", "natural", "N", "of whatever is drawn (0)")
     catalog_flags(parser)
+
+
+def request_flags(parser: argparse.ArgumentParser) -> None:
+    """What goes into each request beside the prompt; a job file may hold it as well."""
+    add = parser.add_argument
+    add("--json-schema", metavar="FILE", help="a JSON schema that each answer has to follow")
+    add(
+        "--param",
+        dest="params",
+        action="append",
+        metavar="KEY=JSON",
+        help="any other parameter of the request; repeat",
+    )
+    add("--endpoint", metavar="PATH", help="such as /v1/chat/completions, where there are several")
+    add("--key", metavar="COLUMN", help="your own name of a row (default: its number)")
 
 
 def _read(
