@@ -60,9 +60,11 @@ class PlannerApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action of the screen, then the library's own."""
+        known: set[str] = set()
         for active in list(screen.active_bindings.values()):
             binding = active.binding
-            if binding.show and active.enabled and binding.tooltip:
+            if binding.show and active.enabled and binding.tooltip not in {"", *known}:
+                known.add(binding.tooltip)
                 yield SystemCommand(
                     binding.tooltip,
                     f"key {self.get_key_display(binding)}",

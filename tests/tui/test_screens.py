@@ -240,6 +240,25 @@ async def test_the_cursor_stays_in_sight(facts: Catalog) -> None:
         assert sum(line.startswith(CURSOR) for line in text.splitlines()) == 1
 
 
+async def test_a_click_moves_the_cursor_and_a_second_one_explains(facts: Catalog) -> None:
+    async with seat(figures("acme-tall", "acme-small"), lambda: facts) as here:
+        text = await here.settle()
+        line = next(n for n, each in enumerate(text.splitlines()) if " quick " in each)
+        await here.pilot.click(offset=(8, line))
+        assert CURSOR in (await here.settle()).splitlines()[line][:1]
+        assert here.matrix.cursor == "acme-tall/quick"
+        await here.pilot.click(offset=(8, line))
+        assert "acme-tall/quick ─" in await here.settle()
+
+
+async def test_a_click_on_a_model_goes_to_its_choice(facts: Catalog) -> None:
+    async with seat(figures("acme-tall", "bolt-one"), lambda: facts) as here:
+        text = await here.settle()
+        line = next(n for n, each in enumerate(text.splitlines()) if each.startswith(" bolt-one"))
+        await here.pilot.click(offset=(3, line))
+        assert "on bolt-one" in await here.settle()
+
+
 async def test_a_gate_is_said_of_the_row_under_the_cursor(facts: Catalog) -> None:
     async with seat(figures("bolt-chat"), lambda: facts) as here:
         await here.settle()
