@@ -19,6 +19,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from planner.workload import vocabularies
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -192,17 +194,16 @@ def _is_cut(text: str, place: int) -> bool:
 def encoding(name: str) -> Encoding:
     """The vocabulary of that name, built on first use (0.2-0.6 s) and kept: it never changes.
 
-    Raises KeyError for a name that is not in `VOCABULARIES`.
+    Raises KeyError for a name that is neither in `VOCABULARIES` nor installed.
     """
     # The tokenizer's own import is only paid by what counts text.
     import tiktoken
 
-    loaded = tiktoken.Encoding(
-        name,
-        pat_str=VOCABULARIES[name].pattern,
-        mergeable_ranks=unpack(packed_path(name).read_bytes()),
-        special_tokens={},
-    )
+    if name in VOCABULARIES:
+        pattern, ranks = VOCABULARIES[name].pattern, unpack(packed_path(name).read_bytes())
+    else:
+        pattern, ranks = vocabularies.load(name)
+    loaded = tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
     return Encoding(name, loaded.encode_ordinary)
 
 

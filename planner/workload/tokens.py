@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from planner import strict_yaml
 from planner.errors import UnknownFactError, did_you_mean
-from planner.workload import definitions, encodings
+from planner.workload import definitions, encodings, vocabularies
 from planner.workload import media as pictures
 from planner.workload.content import Content, Survey
 from planner.workload.encodings import RepeatingTexts
@@ -192,6 +192,8 @@ class Counter:
     bands: Mapping[Content, Ends] | None = None
     narrowed_by: str | None = None
     note: str | None = None
+    own: str | None = None
+    """The vocabulary of `vocabularies` that is the model's own, used where it is installed."""
 
     def text(self, text: str) -> int:
         """Tokens of a text in the counting encoding, before the band."""
@@ -450,9 +452,20 @@ def counter(
             f"there is no token counter {key!r}",
             hint=did_you_mean(key, table()) or f"counters: {', '.join(table())}",
         )
+    if found.own is not None:
+        found = _with_own(found, found.own)
     grade = Grade.RATIO if found.bands is not None else Grade(claim or Grade.ASSUMED)
     own = replace(found.framing, **framing) if framing else found.framing
     return replace(found, grade=grade, framing=own, media=media or found.media)
+
+
+def _with_own(counter: Counter, name: str) -> Counter:
+    """The counter with the model's own vocabulary, or with the word which package brings it."""
+    if vocabularies.installed(name) is not None:
+        return replace(counter, id=name, encoding=name, bands=None, narrowed_by=None, note=None)
+    package = vocabularies.SHIPPED[name].package
+    better = f"The package {package} brings its own vocabulary, which counts exactly."
+    return replace(counter, narrowed_by=f"{better} {counter.narrowed_by or ''}".strip())
 
 
 @cache
@@ -475,6 +488,7 @@ def _counter(key: str, row: Mapping[str, Any]) -> Counter:
         bands=_bands(bands) if bands else None,
         narrowed_by=row.get("narrowed_by"),
         note=row.get("note"),
+        own=row.get("own"),
     )
 
 

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.errors import UnknownFactError
+from planner.workload import vocabularies
 from planner.workload.content import Content, ContentMix, classify, excerpt, statistics
 from planner.workload.media import Fixed, Media, MediaRules, Patches, UncountableError
 from planner.workload.prompt import Message, Request
@@ -33,11 +34,19 @@ from planner.workload.tokens import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 BANDED = sorted(key for key, row in table().items() if row.bands is not None)
 OWN = sorted(table().keys() - set(BANDED))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_package() -> Iterator[None]:
+    """Ratios are what is held here, on a machine with a vendor's own vocabulary too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vocabularies, "installed", lambda _: None)
+        yield
 
 
 def chat(*contents: str, system: str | None = None) -> Request:
