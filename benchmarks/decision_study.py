@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks import results
-
 from planner import catalog
 from planner.decision import matrix, options, realtime, timing
 from planner.decision.requirements import Latency, Requirements

@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from planner.decision import matrix, options
+from planner.decision.cost import CACHE_READ
 from planner.decision.turnaround import FinishedJob
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from planner.decision.options import Case, Option
     from planner.workload.profile import OutputProfile
 
-Input = Literal["deadline", "volume", "output", "confidence", "history"]
+Input = Literal["deadline", "volume", "output", "confidence", "hit_share", "tier", "history"]
 
 MINUTE = 60.0
 LONGEST = 7 * 24 * 60 * MINUTE
@@ -36,6 +37,7 @@ HALVINGS = 17
 VOLUMES = tuple(Fraction(2) ** power for power in range(-6, 7))
 LENGTHS = tuple(Fraction(2) ** power for power in range(-3, 4))
 CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99, 0.995)
+HIT_SHARES = tuple(share / 10 for share in range(11))
 MOST_BATCHES = 64
 """More finished batches than that are no advice."""
 
@@ -44,20 +46,20 @@ MOST_BATCHES = 64
 class Flip:
     """From `at` on (walking away from the present value), `choice` wins; None: nothing does.
 
-    `at` is in seconds, rows, tokens a row, a share, or finished batches.
+    `at` is in seconds, rows, tokens a row, a share, finished batches, or the place of a usage
+    tier, counted from the vendor's lowest, which then is named.
     """
 
     input: Input
     at: float
     choice: str | None
     rising: bool
+    name: str | None = None
 
 
 def flips(case: Case) -> tuple[Flip, ...]:
     """The nearest flips of one model's choice, each input walked alone."""
-    return tuple(
-        flip for walk in (_deadline, _volume, _output, _confidence, _history) for flip in walk(case)
-    )
+    return tuple(flip for walk in WALKS for flip in walk(case))
 
 
 # --- the walks --------------------------------------------------------------------------
@@ -87,7 +89,9 @@ def _volume(case: Case) -> Iterator[Flip]:
     def choice(count: float) -> str | None:
         return _choice(replace(case, profile=case.profile.for_rows(max(1, round(count)))))
 
-    yield from _nearest("volume", choice, [float(rows * factor) for factor in VOLUMES], rows)
+    grid = [float(rows * factor) for factor in VOLUMES]
+    for flip in _nearest("volume", choice, grid, rows):
+        yield replace(flip, at=float(max(1, round(flip.at))))
 
 
 def _output(case: Case) -> Iterator[Flip]:
@@ -124,6 +128,62 @@ def _confidence(case: Case) -> Iterator[Flip]:
         return _choice(replace(case, requirements=replace(case.requirements, confidence=share)))
 
     yield from _nearest("confidence", choice, sorted({*CONFIDENCES, now}), now)
+
+
+def _hit_share(case: Case) -> Iterator[Flip]:
+    """The share of rows that find the prefix cached; walked where a cache is sold in realtime."""
+    now = _assumed_hits(case)
+    if now is None:
+        return
+
+    @cache
+    def choice(share: float) -> str | None:
+        demand = replace(case.requirements, cache_hit_share=share)
+        return _choice(replace(case, requirements=demand))
+
+    yield from _nearest("hit_share", choice, sorted({*HIT_SHARES, now}), now)
+
+
+def _assumed_hits(case: Case) -> float | None:
+    """The hit share behind the cached realtime options; None where there are none."""
+    rows, prefix = case.profile.rows.value, case.profile.shared_prefix
+    for option in options.Assessment(case).options(None):
+        if option.cache and option.delivery == "sync" and option.cost is not None:
+            read = sum(part.quantity for part in option.cost.components if part.meter == CACHE_READ)
+            return read / (rows * prefix)
+    return None
+
+
+def _tier(case: Case) -> Iterator[Flip]:
+    """The nearest usage tier below and above at which another option wins."""
+    published = options.tiers(case)
+    if case.offers[0].limits.tier not in published:
+        return
+    now, before = published.index(case.offers[0].limits.tier), _choice(case)
+    for rising, places in ((False, range(now - 1, -1, -1)), (True, range(now + 1, len(published)))):
+        for place in places:
+            other = options.at_tier(case, published[place])
+            chosen = _chosen(other).chosen
+            choice = None if chosen is None else chosen.id
+            if choice != before and _comparable(case, other, chosen):
+                yield Flip(
+                    input="tier", at=place, choice=choice, rising=rising, name=published[place]
+                )
+                break
+
+
+def _comparable(case: Case, other: Case, chosen: Option | None) -> bool:
+    """Whether the other tier says as much of the lanes that are used: silence is no limit lifted.
+
+    Where nothing is chosen every lane counts.
+    """
+    told, told_there = (
+        {offer.lane.id for offer in each.offers if offer.limits.published} for each in (case, other)
+    )
+    if chosen is not None:
+        base = {offer.lane.id for offer in case.offers if offer.lane.base}
+        told &= {chosen.lane} if chosen.strategy == "single" else {chosen.lane} | base
+    return told <= told_there
 
 
 def _history(case: Case) -> Iterator[Flip]:
@@ -165,12 +225,19 @@ def _with_batches(case: Case, option: Option, before: str | None) -> Iterator[Fl
     yield Flip(input="history", at=many, choice=choice(many), rising=True)
 
 
+WALKS = (_deadline, _volume, _output, _confidence, _hit_share, _tier, _history)
+
+
 # --- the search -------------------------------------------------------------------------
 
 
 def _choice(case: Case) -> str | None:
+    return _chosen(case).choice
+
+
+def _chosen(case: Case) -> ModelChoice:
     deadline = case.requirements.deadline
-    return _choose(case, options.Assessment(case).options(deadline), deadline).choice
+    return _choose(case, options.Assessment(case).options(deadline), deadline)
 
 
 def _choose(case: Case, found: Sequence[Option], deadline: float | None) -> ModelChoice:

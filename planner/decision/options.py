@@ -113,6 +113,7 @@ class Offer:
     """What the catalog says of one model on one lane, at a date and a usage tier."""
 
     model: Model
+    on: date
     support: Support
     limits: Limits
     card: RateCard | None
@@ -149,19 +150,44 @@ def _offer(
     catalog: Catalog, model: Model, lane: str, requirements: Requirements, on: date
 ) -> Offer:
     facts = support.lane(catalog, model, lane, on=on)
-    published = support.limits(catalog, model, lane, tier=requirements.tier(model.provider), on=on)
-    limits = _overridden(published, facts.lane, requirements.limits)
+    limits = _limits(catalog, model, facts.lane, requirements, on)
+    made = Offer(model=model, on=on, support=facts, limits=limits, card=None)
     try:
         card = prices.card(catalog, model, lane, on=on, region=requirements.region)
     except UnknownFactError as error:
-        return Offer(
-            model=model,
-            support=facts,
-            limits=limits,
-            card=None,
-            no_price=error.problems[0].message,
-        )
-    return Offer(model=model, support=facts, limits=limits, card=card)
+        return replace(made, no_price=error.problems[0].message)
+    return replace(made, card=card)
+
+
+def _limits(
+    catalog: Catalog, model: Model, lane: LaneFacts, requirements: Requirements, on: date
+) -> Limits:
+    tier = requirements.tier(model.provider)
+    published = support.limits(catalog, model, lane.id, tier=tier, on=on)
+    return _overridden(published, lane, requirements.limits)
+
+
+def tiers(case: Case) -> tuple[str, ...]:
+    """The usage tiers that the vendor publishes, from the lowest to the highest."""
+    provider = case.offers[0].model.provider
+    return tuple(tier.id for tier in support.tiers(case.catalog, provider))
+
+
+def at_tier(case: Case, tier: str) -> Case:
+    """The same case under another usage tier; UnknownFactError for one that is not published.
+
+    Only limits hang on the tier; prices are left as they are.
+    """
+    first = case.offers[0]
+    demand = replace(case.requirements, tiers=((first.model.provider, tier),))
+    return replace(
+        case,
+        requirements=demand,
+        offers=tuple(
+            replace(each, limits=_limits(case.catalog, each.model, each.lane, demand, each.on))
+            for each in case.offers
+        ),
+    )
 
 
 def _overridden(published: Limits, lane: LaneFacts, own: tuple[tuple[str, int], ...]) -> Limits:

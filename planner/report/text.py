@@ -105,7 +105,8 @@ def _flips(found: Sequence[Flip]) -> Iterator[str]:
             if flip.input == name
         ]
         if parts:
-            yield wrapped("; ".join(parts), first=f"    {name} would change it: ")
+            said_name = name.replace("_", " ")
+            yield wrapped("; ".join(parts), first=f"    {said_name} would change it: ")
 
 
 def _waiting(found: Waiting | None) -> Iterator[str]:
@@ -128,6 +129,8 @@ FLIP_INPUTS: Mapping[str, Callable[[Flip], str]] = {
     "volume": lambda flip: _beyond(flip, f"{flip.at:,.0f} rows"),
     "output": lambda flip: _beyond(flip, f"{flip.at:,.0f} tokens an answer"),
     "confidence": lambda flip: _beyond(flip, percent(flip.at)),
+    "hit_share": lambda flip: _beyond(flip, f"{percent(flip.at)} of rows cached"),
+    "tier": lambda flip: f"in {flip.name}",
     "history": lambda flip: f"after {flip.at:.0f} more batches of typical time",
 }
 
