@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -85,9 +85,23 @@ class Job:
 
     def at_deadline(self, seconds: float | None, now: datetime) -> Job:
         """The same question for another deadline, in seconds from now (None: no deadline)."""
-        at = None if seconds is None else now + timedelta(seconds=seconds)
+        at = None if seconds is None else after(now, seconds)
         demand = replace(self.requirements, deadline=seconds)
         return replace(self, requirements=demand, deadline_at=at)
+
+
+def after(now: datetime, seconds: float) -> datetime:
+    """The moment so many seconds from `now`, in its zone; OverflowError beyond the year 9999.
+
+    Worked out in UTC and returned with the offset that holds then: between two moments of one
+    named zone Python counts the wall clock, an hour off where the clocks change in between.
+    """
+    return _with_offset((now.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(now.tzinfo))
+
+
+def _with_offset(at: datetime) -> datetime:
+    """The same moment with its offset instead of its zone, safe to subtract from."""
+    return at.astimezone(timezone(at.utcoffset() or timedelta(0)))
 
 
 # --- notations --------------------------------------------------------------------------
@@ -110,9 +124,10 @@ def deadline(text: str, now: datetime, flag: str = "--deadline") -> datetime:
     words = text.strip()
     if re.fullmatch(r"[\d.\s]*[\d.][smhd].*", words):
         return _after(now, _positive(seconds(words, flag), flag, text), flag, text)
-    at = _clock(words, now) or _iso(words, now)
-    if at is None:
+    meant = _clock(words, now) or _iso(words, now)
+    if meant is None:
         raise unreadable(flag, text, "6h, 18:00, 'tomorrow 18:00' or 2026-11-23T18:00+01:00")
+    at = _with_offset(meant)
     if at <= now:
         raise InputError.of(
             "deadline-passed",
@@ -124,7 +139,7 @@ def deadline(text: str, now: datetime, flag: str = "--deadline") -> datetime:
 
 def _after(now: datetime, ahead: float, flag: str, text: str) -> datetime:
     try:
-        return now + timedelta(seconds=ahead)
+        return after(now, ahead)
     except OverflowError:
         raise unreadable(flag, text, "a moment before the year 10000") from None
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from planner.catalog.freshness import Freshness, freshness
 from planner.decision import flips, matrix, options, timing
 from planner.errors import InputError, UnknownFactError, did_you_mean
+from planner.job import after
 from planner.workload import counting, media, readers, tokens
 from planner.workload import profile as profiles
 from planner.workload import prompt as prompts
@@ -94,7 +95,7 @@ class Estimate:
 
     def later(self, seconds: float) -> datetime:
         """The moment so many seconds from now."""
-        return self.now + timedelta(seconds=seconds)
+        return after(self.now, seconds)
 
     def option(self, wanted: str) -> Option:
         """An option by its id; InputError with suggestions."""

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -346,3 +347,14 @@ def test_messages_name_the_flag_they_speak_of() -> None:
     """A notation is read for flags, job files and screens alike: the name comes in."""
     said = refused(lambda: job.deadline("soon", NOW, "deadline")).message
     assert re.fullmatch(r"deadline 'soon' cannot be read", said)
+
+
+def test_a_wall_time_after_the_clocks_change_is_that_wall_time() -> None:
+    """Berlin skips an hour on 2026-03-29, so 18:00 is 23 hours after 18:00 the day before."""
+    now = datetime(2026, 3, 28, 18, 0, tzinfo=ZoneInfo("Europe/Berlin"))
+    at = job.deadline("tomorrow 18:00", now)
+    assert at.isoformat() == "2026-03-29T18:00:00+02:00"
+    assert (at - now).total_seconds() == 23 * 3600
+    later = job.deadline("24h", now)
+    assert later.isoformat() == "2026-03-29T19:00:00+02:00"
+    assert (later - now).total_seconds() == 24 * 3600
