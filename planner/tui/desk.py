@@ -64,7 +64,8 @@ class Desk:
         history: tuple[FinishedJob, ...] = (),
         measure: Callable[[Catalog, Job, Progress | None], Measured] | None = None,
     ) -> None:
-        self.clock = clock
+        self._clock = clock
+        self._start: datetime | None = None
         self._on = on
         self._history = history
         self._load = catalog_loader
@@ -75,7 +76,16 @@ class Desk:
     @property
     def on(self) -> date:
         """The day prices are asked as of."""
-        return self._on or self.clock().date()
+        return self._on or self.now.date()
+
+    @property
+    def now(self) -> datetime:
+        """When the job would start: the moment it was counted, the clock before that.
+
+        It stands still while keys are pressed: two volumes asked minutes apart must not
+        differ by those minutes, and a deadline of 6h must stay the same moment.
+        """
+        return self._start or self._clock()
 
     def catalog(self) -> Catalog:
         """The catalog, loaded when it is first asked for; InputError for a broken file."""
@@ -88,6 +98,7 @@ class Desk:
         """Count the job; `progress` is called at most ten times a second."""
         from planner import pipeline
 
+        self._start = self._clock()
         measure = self._measure or pipeline.measure
         return measure(self.catalog(), job, _slowed(progress))
 
@@ -95,7 +106,7 @@ class Desk:
         """The estimate for these inputs; the file is not touched."""
         from planner import pipeline
 
-        now = self.clock()
+        now = self.now
         wanted = measured if inputs.rows is None else measured.for_rows(inputs.rows)
         job = measured.job
         if inputs.deadline != job.requirements.deadline:

@@ -425,7 +425,7 @@ class PlanScreen(Screen[object]):
 
         assert self.job is not None
         job, inputs = forms.edited(
-            texts, self.job, self.session.inputs, self.desk.catalog(), self.desk.clock()
+            texts, self.job, self.session.inputs, self.desk.catalog(), self.desk.now
         )
         if self.measured is not None and inputs.rows == self.measured.rows:
             inputs = replace(inputs, rows=None)
@@ -470,7 +470,7 @@ class PlanScreen(Screen[object]):
         from planner.tui import forms
 
         job, inputs = forms.from_figures(
-            texts, self.job, self.session.inputs, self.desk.catalog(), self.desk.clock()
+            texts, self.job, self.session.inputs, self.desk.catalog(), self.desk.now
         )
         self.session = Session(inputs=inputs)
         self._count(job)

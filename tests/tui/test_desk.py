@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -65,6 +66,19 @@ def test_the_catalog_is_loaded_once(facts: Catalog) -> None:
     assert here.catalog() is here.catalog()
     assert loads == [1]
     assert here.on == NOW.date()
+
+
+def test_the_start_stands_still_from_one_counting_to_the_next(facts: Catalog) -> None:
+    minutes = iter(NOW + timedelta(minutes=number) for number in range(100))
+    here = Desk(catalog_loader=lambda: facts, clock=lambda: next(minutes))
+    counted = here.measure(figures("acme-tall"), lambda rows, done: None)
+    start = here.now
+    first = here.answer(counted, Inputs(deadline=HOUR))
+    second = here.answer(counted, Inputs(deadline=HOUR, rows=7))
+    assert first.estimate.now == second.estimate.now == start
+    assert first.estimate.job.deadline_at == start + timedelta(hours=1)
+    here.measure(figures("acme-tall"), lambda rows, done: None)
+    assert here.now > start
 
 
 def test_progress_is_passed_on_ten_times_a_second(
