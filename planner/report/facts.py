@@ -59,8 +59,12 @@ def _now(now: Compared) -> Iterator[str]:
 def _facts(answer: LaneAnswer) -> Iterator[str]:
     """What holds where the lane is, or may be, supported."""
     if answer.support.state == "no":
+        if answer.support.note:
+            yield wrapped(answer.support.note, first="  note: ")
         return
     yield from _rates(answer)
+    if answer.support.ends is not None:
+        yield f"  ends: not offered from {answer.support.ends} on"
     lane = answer.support.lane
     if lane.window is not None:
         ends = (lane.at_window or "what happens at its end is not stated").replace("_", " ")
@@ -76,6 +80,7 @@ def _facts(answer: LaneAnswer) -> Iterator[str]:
         ("needs", lane.needs),
         ("note", lane.note),
         ("inferred", answer.support.inferred),
+        ("!", "; ".join(answer.support.begun_since_read)),
     )
     yield from (wrapped(text, first=f"  {name}: ") for name, text in told if text)
 
@@ -89,6 +94,8 @@ def _rates(answer: LaneAnswer) -> Iterator[str]:
     for tier in card.tiers:
         sign = ">=" if tier.inclusive else ">"
         yield wrapped(listed(tier.rates, "$"), first=f"  prompts {sign} {tier.edge:,}: ")
+    if card.next_change is not None and card.next_change.date != answer.support.ends:
+        yield wrapped(_next(card.next_change), first="  next: ")
     if answer.discount:
         cuts = ", ".join(f"{meter} x{plain(cut)}" for meter, cut in answer.discount.items())
         yield wrapped(cuts, first="  of the ordinary price: ")
@@ -145,9 +152,8 @@ def models(answers: Sequence[Sequence[LaneAnswer]]) -> str:
     if not answers:
         return ""
     lines = table(MODEL_COLUMNS, (model_cells(each) for each in answers))
-    count = (
-        f"{len(answers)} models; + supported, - not, ? unknown; prices in US dollars per million"
-    )
+    counted = "1 model" if len(answers) == 1 else f"{len(answers)} models"
+    count = f"{counted}; + supported, - not, ? unknown; prices in US dollars per million"
     return "\n".join([*lines, "", count, *_own(answers)]) + "\n"
 
 
@@ -205,6 +211,8 @@ def support_data(answer: LaneAnswer) -> Json:
         "evidence": evidence.data(found.source),
         "inferred": found.inferred,
         "ends": None if found.ends is None else found.ends.isoformat(),
+        "begun_since_read": list(found.begun_since_read),
+        "next_change": None if answer.card is None else _change(answer.card),
         "window": lane.window,
         "at_window": lane.at_window,
         "usual": lane.usual,
