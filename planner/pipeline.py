@@ -392,8 +392,13 @@ def estimate(
     now: datetime,
     on: date | None = None,
     history: tuple[FinishedJob, ...] = (),
+    kept: options.Assessments | None = None,
 ) -> Estimate:
-    """Options, choices and why, from what was measured; pure, so it may run per keystroke."""
+    """Options, choices and why, from what was measured; pure, so it may run per keystroke.
+
+    `kept` holds what did not change since its owner asked before; it changes no answer.
+    """
+    kept = kept or options.Assessments()
     day = on or now.date()
     _known_names(catalog, measured.models, job)
     cases = tuple(
@@ -408,7 +413,8 @@ def estimate(
         )
         for model, profile in zip(measured.models, measured.profiles, strict=True)
     )
-    found = {case.profile.model: options.every_option(case) for case in cases}
+    deadline = job.requirements.deadline
+    found = {case.profile.model: kept.of(case).options(deadline) for case in cases}
     decision = matrix.decide(found, job.requirements, named=measured.named)
     evidence = _evidence(cases, day)
     return Estimate(

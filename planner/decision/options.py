@@ -247,6 +247,25 @@ class Assessment:
         )
 
 
+class Assessments:
+    """The last assessment of each model, for whoever asks again with another deadline.
+
+    It belongs to the asker (a screen's session), and is only used where the case is the same
+    in everything but its deadline: with or without it the answer is the same.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Assessment] = {}
+
+    def of(self, case: Case) -> Assessment:
+        """The assessment of the case, made anew where anything but its deadline has changed."""
+        timeless = replace(case, requirements=replace(case.requirements, deadline=None))
+        kept = self._kept.get(case.profile.model)
+        if kept is None or kept.case != timeless:
+            kept = self._kept[case.profile.model] = Assessment(timeless)
+        return kept
+
+
 def every_option(case: Case) -> tuple[Option, ...]:
     """All options of one model for the deadline that is demanded."""
     return Assessment(case).options(case.requirements.deadline)

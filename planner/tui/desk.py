@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from planner.catalog import Catalog
     from planner.decision.matrix import ModelChoice
+    from planner.decision.options import Assessments
     from planner.decision.turnaround import FinishedJob
     from planner.job import Job
     from planner.pipeline import Estimate, Measured
@@ -66,6 +67,7 @@ class Desk:
     ) -> None:
         self._clock = clock
         self._start: datetime | None = None
+        self._kept: Assessments | None = None
         self._on = on
         self._history = history
         self._load = catalog_loader
@@ -105,14 +107,22 @@ class Desk:
     def answer(self, measured: Measured, inputs: Inputs) -> Answer:
         """The estimate for these inputs; the file is not touched."""
         from planner import pipeline
+        from planner.decision.options import Assessments
 
+        self._kept = self._kept or Assessments()
         now = self.now
         wanted = measured if inputs.rows is None else measured.for_rows(inputs.rows)
         job = measured.job
         if inputs.deadline != job.requirements.deadline:
             job = job.at_deadline(inputs.deadline, now)
         estimate = pipeline.estimate(
-            self.catalog(), wanted, job, now=now, on=self._on, history=self._history
+            self.catalog(),
+            wanted,
+            job,
+            now=now,
+            on=self._on,
+            history=self._history,
+            kept=self._kept,
         )
         return Answer(inputs=inputs, estimate=estimate, own_rows=measured.rows)
 
