@@ -31,6 +31,7 @@ def freshness(on: date, age: int | None) -> tuple[str, ...]:
 def counting(name: str, rows: int, done: int, size: int, width: int) -> tuple[Paragraph, ...]:
     """How far the counting is, by bytes of the file."""
     share = min(1.0, done / size) if size else 0.0
+    state = "read; working out the answer" if share == 1 else "so far"
     room = max(10, min(width - 8, 60))
     filled = int(share * room)
     bar = (
@@ -43,7 +44,7 @@ def counting(name: str, rows: int, done: int, size: int, width: int) -> tuple[Pa
         BLANK,
         Paragraph(body=bar),
         BLANK,
-        paragraph(f"{rows:,} rows so far. Nothing leaves this machine.", Tone.MUTED),
+        paragraph(f"{rows:,} rows {state}. Nothing leaves this machine.", Tone.MUTED),
     )
 
 

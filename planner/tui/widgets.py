@@ -38,10 +38,7 @@ class Drawn(Widget):
         """Lines as what Textual draws."""
         return Content("\n").join(
             Content.assemble(
-                *(
-                    (piece.text, self.get_visual_style(tone_class(piece.tone), partial=True))
-                    for piece in line
-                )
+                *((piece.text, self.get_visual_style(tone_class(piece.tone))) for piece in line)
             )
             for line in lines
         )

@@ -10,13 +10,17 @@ import pytest
 from planner import catalog, job, pipeline
 from planner.errors import InputError
 from planner.job import Job, Output, Text
+from planner.tui.pieces import Tone
 from planner.tui.plan import State
 from planner.tui.table import CURSOR
+from planner.tui.widgets import Drawn, tone_class
 from tests.answers import NOW
 from tests.tui.frames import HOUR, changed, check, figures, frame, line_with, seat
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from textual.color import Color
 
     from planner.catalog import Catalog
     from planner.pipeline import Measured
@@ -132,6 +136,35 @@ async def test_sample_on_the_shipped_catalog(tmp_path: Path) -> None:
         assert "tickets.csv  70 rows" in text
         assert "due in 6h (18:00 UTC)" in text
         assert "oldest source" in text
+
+
+@pytest.mark.parametrize("theme", ["textual-dark", "textual-light"])
+async def test_every_tone_can_be_read_in_both_kinds_of_theme(facts: Catalog, theme: str) -> None:
+    async with seat(figures("acme-tall"), lambda: facts) as here:
+        here.app.theme = theme
+        await here.settle()
+        for drawn in here.plan.query(Drawn):
+            for tone in Tone:
+                style = drawn.get_visual_style(tone_class(tone))
+                assert style.background is not None
+                shown = contrast(style.background + style.foreground, style.background)
+                assert shown >= LEAST_CONTRAST, (theme, drawn, tone)
+
+
+LEAST_CONTRAST = 3.0
+"""WCAG 2 for large text; the ordinary text of a terminal is set in sizes people choose."""
+
+
+def contrast(one: Color, other: Color) -> float:
+    """The contrast ratio of WCAG 2, 1 to 21."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(color: Color) -> float:
+    parts = [part / 255 for part in color.rgb]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 # --- keys -------------------------------------------------------------------------------
