@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from planner.workload.sampling import Total
     from planner.workload.tokens import Shape
 
-FIRST_DRAWS = 250
+FIRST_DRAWS = 500
 MOST_DRAWS = 32_000
 DEFAULT_PRECISION = 0.01
 

@@ -30,7 +30,7 @@ from planner.workload.encodings import RepeatingTexts
 from planner.workload.media import NO_RULES, UncountableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import date
     from decimal import Decimal
 
@@ -336,11 +336,33 @@ class Tally:
 
     def add(self, request: Request, rows: int = 1) -> Shape:
         """Count a request that stands for that many rows."""
+        texts = self._parts(request)
+        counts = [place.count(text) for place, text in zip(self._places, texts, strict=False)]
+        return self._noted(request, texts, counts, rows)
+
+    def add_all(self, requests: Sequence[Request]) -> None:
+        """Count requests that stand for a row each; faster than one by one."""
+        texts = [self._parts(request) for request in requests]
+        parted = [
+            place.parted(text)
+            for each in texts
+            for place, text in zip(self._places, each, strict=False)
+        ]
+        own = self.encoding.count_all([text for _, text in parted])
+        counts = iter([shared + count for (shared, _), count in zip(parted, own, strict=True)])
+        for request, each in zip(requests, texts, strict=True):
+            self._noted(request, each, [next(counts) for _ in each], rows=1)
+
+    def _parts(self, request: Request) -> tuple[str, ...]:
         texts = parts(request)
         self._prefix = texts if self._prefix is None else common_prefix(self._prefix, texts)
         while len(self._places) < len(texts):
             self._places.append(RepeatingTexts(self.encoding))
-        counts = [place.count(text) for place, text in zip(self._places, texts, strict=False)]
+        return texts
+
+    def _noted(
+        self, request: Request, texts: tuple[str, ...], counts: list[int], rows: int
+    ) -> Shape:
         for text, tokens in zip(texts, counts, strict=True):
             self._survey.add(text, tokens * rows)
         counted = self._shape(request, counts)

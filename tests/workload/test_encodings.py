@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from planner.workload import encodings
 from planner.workload.encodings import (
     CELL,
+    FAST_AFTER,
+    HARD_TEXTS,
     SEARCH,
     SHARED,
     VOCABULARIES,
@@ -21,6 +23,7 @@ from planner.workload.encodings import (
     cells,
     common,
     encoding,
+    whole,
 )
 
 VECTORS = json.loads(
@@ -178,3 +181,66 @@ def test_common_beginnings(one: str, other: str) -> None:
     length = common(one, other)
     assert one[:length] == other[:length]
     assert one[length : length + 1] != other[length : length + 1] or one == other
+
+
+# --- the fast counter ---------------------------------------------------------------------
+
+
+def letters(text: str) -> list[int]:
+    return list(range(len(text)))
+
+
+def lengths(texts: list[str]) -> list[int]:
+    "".join(texts).encode()  # half a surrogate pair is refused, as by a library in Rust
+    return [len(text) for text in texts]
+
+
+def test_a_fast_counter_that_agrees_is_used_after_enough_text() -> None:
+    asked: list[list[str]] = []
+
+    def noting(texts: list[str]) -> list[int]:
+        asked.append(texts)
+        return lengths(texts)
+
+    counting = Encoding("letters", letters, lambda: noting)
+    assert counting.count_all(["abc", ""]) == [3, 0]
+    assert asked == []
+    assert counting.count_all(["x" * FAST_AFTER]) == [FAST_AFTER]
+    asked.clear()
+    assert counting.count_all(["abc", "a\ud800", "y" * (CELL + 1)]) == [3, 2, CELL + 1]
+    assert asked
+    assert all(len(text) <= CELL for texts in asked for text in texts)
+    assert counting.said is None
+
+
+@pytest.mark.parametrize("wrong", ["  \n\n  x\t\r\n", "of this job"])
+def test_a_fast_counter_that_disagrees_is_not_used_and_that_is_said(wrong: str) -> None:
+    def off(texts: list[str]) -> list[int]:
+        return [len(text) + (text == wrong) for text in texts]
+
+    counting = Encoding("letters", letters, lambda: off)
+    counting.count_all(["of this job", "x" * FAST_AFTER])
+    assert counting.count_all([wrong]) == [len(wrong)]
+    assert counting.said is not None
+    assert "not used" in counting.said
+
+
+def test_without_a_fast_counter_nothing_is_said() -> None:
+    counting = Encoding("letters", letters)
+    counting.count_all(["x" * FAST_AFTER])
+    assert counting.count_all(["abc"]) == [3]
+    assert counting.said is None
+
+
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_the_fast_extra_counts_as_the_reference_does(name: str) -> None:
+    pytest.importorskip("toktok", reason="the fast extra is not here")
+    fast = encodings._fast(name)
+    assert fast is not None
+    known = encoding(name)
+    texts = [whole(text) for text in HARD_TEXTS]
+    assert fast(texts) == [known.count(text) for text in texts]
+
+
+def test_the_fast_extra_has_not_every_vocabulary() -> None:
+    assert encodings._fast("nobody's") is None
