@@ -87,7 +87,7 @@ def _within(least: Fraction, most: Fraction | None, wanted: str, *, whole: bool 
 ONE = Fraction(1)
 Count = Annotated[Spread, _within(ONE, None, "whole numbers of at least 1", whole=True)]
 Frequency = Annotated[Spread, _within(Fraction(0), None, "0 or more runs a month")]
-Growth = Annotated[Spread, _within(-ONE, None, "a share a month above -100 %")]
+Growth = Annotated[Spread, _within(-ONE, None, "a share a month of at least -100 %")]
 Rejected = Annotated[Spread, _within(Fraction(0), ONE, "a share from 0 to below 100 %")]
 
 
@@ -238,7 +238,7 @@ class BudgetFile(Shape):
     months: Annotated[int, Field(ge=1, le=MOST_MONTHS)] = 12
     pricing: tuple[Text, ...] = ()
     baseline: Text | None = None
-    jobs: Annotated[tuple[JobEntry, ...], Field(min_length=1)]
+    jobs: tuple[JobEntry, ...]
     credits: tuple[CreditEntry, ...] = ()
     actuals: tuple[ActualEntry, ...] = ()
     guardrails: GuardrailEntry = GuardrailEntry()
@@ -266,6 +266,8 @@ def read(path: Path) -> Read:
     document = strict_yaml.read(path)
     file = strict_yaml.validate(document, BudgetFile)
     problems = Collector()
+    if not file.jobs:
+        problems.add("no-job", "there is no job in it", where=document.where(("jobs",)))
     seen: set[str] = set()
     for place, job in enumerate(file.jobs):
         if job.name in seen:

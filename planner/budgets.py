@@ -204,6 +204,12 @@ def _warnings(whole: Budget, made: Sequence[JobAnswer], evidence: Freshness) -> 
                 f"{each.forecast.line.name}: with {driver} at its {end} end no price is published, "
                 "so no interval covers it"
             )
+        earliest = each.forecast.line.model.retires_not_before
+        if earliest is not None and earliest < forecast.after(whole.months[-1]):
+            yield (
+                f"{each.forecast.line.name}: its vendor promises {each.forecast.line.model.id} "
+                f"until {earliest} only; no later day is announced, and its price is taken to stay"
+            )
         if each.forecast.line.profile.output.basis == "assumed":
             yield (
                 f"{each.forecast.line.name}: the answer length is assumed, and most of the cost "

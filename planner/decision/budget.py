@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from planner.decision.forecast import THOUSAND, Driver, Figure, after, ends_of, summed
@@ -88,7 +89,7 @@ class Gap:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Budget:
     """Every line over the period, and the sums that people ask for."""
 
@@ -97,12 +98,12 @@ class Budget:
     credits: tuple[Credit, ...] = ()
     spent: tuple[Spent, ...] = ()
 
-    @property
+    @cached_property
     def total(self) -> Figure:
         """The whole period, of what has a price; `gaps` says what is not in it."""
         return summed(each.total for each in self.forecasts)
 
-    @property
+    @cached_property
     def by_month(self) -> tuple[Figure, ...]:
         """Each month."""
         return tuple(
@@ -110,7 +111,7 @@ class Budget:
             for place in range(len(self.months))
         )
 
-    @property
+    @cached_property
     def gaps(self) -> tuple[Gap, ...]:
         """Days on which a job has rows and no price is known."""
         found: list[Gap] = []
@@ -119,18 +120,18 @@ class Budget:
                 for part in month.gaps:
                     made = _gap(each.line, part)
                     near = found[-1] if found else None
-                    if near and (near.job, near.why, near.end) == (made.job, made.why, made.start):
+                    if near and (near.job, near.end) == (made.job, made.start):
                         found.pop()
                         made = _gap(each.line, part, near)
                     found.append(made)
         return tuple(found)
 
-    @property
+    @cached_property
     def doubled(self) -> Usd:
         """The whole period with twice the rows."""
         return total(each.doubled.cost for each in self.forecasts)
 
-    @property
+    @cached_property
     def swings(self) -> tuple[Swing, ...]:
         """Which driver moves the total most, that one first."""
         found = [swing for each in self.forecasts for swing in self._swings(each)]
@@ -147,7 +148,7 @@ class Budget:
                 job=of.line.name, driver=driver, low=low, high=high, at_low=at_low, at_high=at_high
             )
 
-    @property
+    @cached_property
     def credited(self) -> tuple[Usd, ...]:
         """What credits pay of each month's expected cost, each used in the order of the file."""
         left = {place: each.amount for place, each in enumerate(self.credits)}
@@ -165,12 +166,12 @@ class Budget:
                 drawn = plus(drawn, taken)
         return drawn
 
-    @property
+    @cached_property
     def to_pay(self) -> Usd:
         """The expected cost after credits."""
         return difference(self.total.expected, total(self.credited))
 
-    @property
+    @cached_property
     def actuals(self) -> tuple[Actual, ...]:
         """What was spent beside the budget of the same days."""
         figures = dict(zip(self.months, self.by_month, strict=True))
@@ -188,7 +189,7 @@ def _gap(line: Line, part: Part, before: Gap | None = None) -> Gap:
         start=before.start if before else part.start,
         end=part.end,
         rows=part.rows + (before.rows if before else 0),
-        why=part.why or "",
+        why=before.why if before else part.why or "",
     )
 
 

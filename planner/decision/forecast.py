@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
+from functools import cached_property
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Literal
 
@@ -220,7 +221,7 @@ class Part:
         return total(each.amount for each in self.components)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MonthCost:
     """One month of one line: rows sent for, rows billed (asked again included), accepted."""
 
@@ -230,12 +231,12 @@ class MonthCost:
     accepted: int
     parts: tuple[Part, ...]
 
-    @property
+    @cached_property
     def cost(self) -> Usd:
         """US dollars, of what has a price."""
         return total(part.cost for part in self.parts)
 
-    @property
+    @cached_property
     def gaps(self) -> tuple[Part, ...]:
         """The parts that have rows and no price."""
         return tuple(part for part in self.parts if part.rows and part.why is not None)
@@ -370,25 +371,25 @@ def summed(figures: Iterable[Figure]) -> Figure:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Projection:
     """The months of a line with its drivers at one point."""
 
     point: Point
     months: tuple[MonthCost, ...]
 
-    @property
+    @cached_property
     def cost(self) -> Usd:
         """US dollars of all months, of what has a price."""
         return total(each.cost for each in self.months)
 
-    @property
+    @cached_property
     def priced(self) -> tuple[MonthCost, ...]:
         """The months whose every row has a price."""
         return tuple(each for each in self.months if each.rows and not each.gaps)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Forecast:
     """One line over the period: as expected, with each driver at each end, and all at once."""
 
@@ -401,19 +402,19 @@ class Forecast:
     """The same with twice the rows."""
     changes: tuple[PriceChange, ...]
 
-    @property
+    @cached_property
     def months(self) -> tuple[MonthCost, ...]:
         """The months as expected."""
         return self.expected.months
 
-    @property
+    @cached_property
     def accounts(self) -> tuple[Account, ...]:
         """The arithmetic of the expected cost, one account a price."""
         parts = [part for month in self.months for part in month.parts if part.rows and part.card]
         alike = groupby(parts, key=lambda part: part.card and (part.card.rates, part.card.tiers))
         return tuple(_account(tuple(group)) for _, group in alike)
 
-    @property
+    @cached_property
     def unpriced(self) -> tuple[tuple[Driver, End], ...]:
         """Ends that reach where no price is published: no interval covers them."""
         known = len(self.expected.priced)
@@ -427,17 +428,18 @@ class Forecast:
         """Any figure of the months with its ends."""
         expected = metric(self.expected)
         known = [each for key, each in self.ends.items() if key not in self.unpriced]
-        moved = [difference(metric(each), expected) for each in known]
-        outer = [metric(self.best), metric(self.worst), expected]
+        single = [metric(each) for each in known]
+        moved = [difference(each, expected) for each in single]
+        outer = [metric(self.best), metric(self.worst), expected, *single]
         return Figure(
             expected=expected,
-            low=lowered(expected, *(each for each in moved if each < 0)),
-            high=raised(expected, *(each for each in moved if each > 0)),
+            low=max(min(outer), lowered(expected, *(each for each in moved if each < 0))),
+            high=min(max(outer), raised(expected, *(each for each in moved if each > 0))),
             best=min(outer),
             worst=max(outer),
         )
 
-    @property
+    @cached_property
     def total(self) -> Figure:
         """The whole period, of what has a price."""
         return self.figure(lambda found: found.cost)
@@ -446,22 +448,22 @@ class Forecast:
         """One month."""
         return self.figure(lambda found: found.months[place].cost)
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Rows sent for over the period."""
         return sum(each.rows for each in self.months)
 
-    @property
+    @cached_property
     def per_row(self) -> Figure | None:
         """US dollars a row; like every figure a unit, over the months that have a price."""
         return self._per(lambda each: each.rows, 1)
 
-    @property
+    @cached_property
     def per_thousand(self) -> Figure | None:
         """US dollars per 1,000 rows."""
         return self._per(lambda each: each.rows, THOUSAND)
 
-    @property
+    @cached_property
     def per_accepted(self) -> Figure | None:
         """US dollars an accepted row, the rejected answers paid along."""
         return self._per(lambda each: each.accepted, 1)
@@ -474,7 +476,7 @@ class Forecast:
         counted = any(count(each) for each in self.expected.priced)
         return self.figure(metric) if counted else None
 
-    @property
+    @cached_property
     def per_run(self) -> Figure | None:
         """US dollars a run, on average over its months."""
 

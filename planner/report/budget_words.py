@@ -520,8 +520,8 @@ def assumptions(answer: BudgetAnswer) -> Iterator[str]:
         yield (
             f"{line.name}: {_count(line.rows.expected)} rows a run, "
             f"{_count(line.runs.expected)} runs a month, {growth} growth a month (compound), "
-            f"{percent_of(line.rejected.expected)} of the answers rejected and asked again, at "
-            f"most {line.retries} times"
+            f"{percent_of(line.rejected.expected)} of the answers rejected and asked again "
+            f"({line.retries} retries at most)"
         )
         yield from (f"{line.name}: {sentence}" for sentence in each.said)
 
