@@ -16,7 +16,7 @@ COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras
 help:
 	@echo 'make run       set up, then estimate the shipped sample'
 	@echo 'make test      format, lint, types, import contracts, tests (Python only)'
-	@echo 'make test-all  the tests that need more than Python: a terminal (tmux)'
+	@echo 'make test-all  the tests that need more than Python: a terminal (tmux), Chromium'
 	@echo 'make audit     compare every price with two public datasets (fetches them)'
 	@echo 'make format    write the format and the safe fixes of the linter'
 	@echo 'make coverage  the tests, with the lines that none of them reaches'
@@ -34,14 +34,10 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m 'not terminal'
+	$(BIN)/python -m pytest -m 'not terminal and not browser'
 
 test-all: $(VENV)/.installed-dev
-	@if [ -d tests/terminal ]; then \
-		$(BIN)/python -m pytest -m terminal tests/terminal; \
-	else \
-		echo 'no test needs more than Python yet'; \
-	fi
+	$(BIN)/python -m pytest -m 'terminal or browser'
 
 # The packages are data here: fetched beside the environment, never installed or imported. What the
 # catalog itself finds old or ahead is printed and fails nothing: most of it is nobody's mistake.
@@ -56,7 +52,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 coverage: $(VENV)/.installed-dev
-	$(BIN)/coverage run -m pytest -m 'not terminal'
+	$(BIN)/coverage run -m pytest -m 'not terminal and not browser'
 	$(BIN)/coverage report
 
 # Build and dev pins are constrained by what the program itself runs with, so that one
