@@ -55,7 +55,7 @@ def _plan(arguments: Arguments, clock: Clock) -> int:
     path = Path(arguments["output"]) if "output" in arguments else None
     made = _made(arguments, now, catalog_of(arguments), path.parent if path else Path())
     if path is None:
-        sys.stdout.write(plans.text(made))
+        sys.stdout.write(plans.raw(made).decode())
         return YES
     kept = plans.write(made, path, force=arguments.get("force", False))
     print(f"{'written to' if kept is made else 'unchanged:'} {path}", file=sys.stderr)

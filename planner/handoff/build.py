@@ -474,7 +474,7 @@ def build(
         shards = _fill(part, rows, prompt, rower, estimator, progress)
         plans.unmoved(plan, rows.workload.path)
         here = plans.placed(plan, rows.workload.path, folder)
-        plans.durably(part / PLAN, plans.text(here).encode())
+        plans.durably(part / PLAN, plans.raw(here))
         for each in (part / SHARDS, part):
             plans.sync_folder(each)
         _swap(part, folder)

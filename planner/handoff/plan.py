@@ -367,6 +367,17 @@ def text(plan: Plan) -> str:
     return HEADER + body
 
 
+def raw(plan: Plan) -> bytes:
+    """The bytes of a plan file; InputError where they would not be read back as the plan."""
+    try:
+        made = text(plan).encode()
+        back = strict_yaml.validate(strict_yaml.load(made, "the plan"), Plan)
+    except (InputError, UnicodeEncodeError) as error:
+        raise InputError.of("cannot-write", f"the plan cannot be written: {error}") from None
+    assert identity(content(back)) == plan.id, "a plan that is written is read back"
+    return made
+
+
 def _written(dumper: Any, value: str) -> Any:
     style = '"'
     if _PLAIN.fullmatch(value) and value.lower() not in _AMBIGUOUS and not value.endswith(":"):
@@ -435,7 +446,7 @@ def write(plan: Plan, path: Path, *, force: bool = False) -> Plan:
             raise InputError.of("file-exists", f"{path} is there, and is not a plan")
         if not force:
             return _kept(plan, path)
-    durably(path, text(plan).encode())
+    durably(path, raw(plan))
     return plan
 
 
