@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
 	--no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
-.PHONY: help run test test-all audit format coverage lock clean
+.PHONY: help run test test-all bench audit format coverage lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo 'make test      format, lint, types, import contracts, tests (Python only)'
 	@echo 'make test-all  the tests that need more than Python: a terminal (tmux), Chromium'
 	@echo 'make audit     compare every price with two public datasets (fetches them)'
+	@echo 'make bench     measure anew what benchmarks/RESULTS.md says (an hour)'
 	@echo 'make format    write the format and the safe fixes of the linter'
 	@echo 'make coverage  the tests, with the lines that none of them reaches'
 	@echo 'make lock      pin every dependency anew, with hashes'
@@ -46,6 +47,10 @@ audit: $(VENV)/.installed-dev
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	$(PIP) download --no-deps --only-binary :all: --dest "$$folder" litellm genai-prices && \
 	$(BIN)/python scripts/cross_check.py "$$folder" --as-of "$$(date -u +%F)"
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/token_speed.py
+	$(BIN)/python benchmarks/token_study.py
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix-only --quiet .
