@@ -61,6 +61,8 @@ class Measured:
     profiles: tuple[TokenProfile, ...]
     workload: WorkloadFacts | None
     said: tuple[str, ...] = ()
+    asked_limit: int | None = None
+    """The highest output limit that ready-made requests ask for themselves."""
     skipped: tuple[str, ...] = ()
     """The first bad rows that were left out, with their reasons."""
 
@@ -214,6 +216,7 @@ def _from_file(
             bad_rows=counted.bad,
         ),
         said=tuple(each for each in (chosen.said,) if each),
+        asked_limit=counted.largest_asked,
         skipped=tuple(f"{each.where}: {each.message}" for each in counted.skipped),
     )
 
@@ -509,8 +512,9 @@ def _assumptions(measured: Measured, job: Job) -> Iterator[str]:
     yield from measured.said
     yield from dict.fromkeys(each for one in measured.profiles for each in one.said)
     yield from dict.fromkeys(one.output.said for one in measured.profiles)
+    asked = {job.output.limit, measured.asked_limit}
     for ceiling in dict.fromkeys(one.output.ceiling for one in measured.profiles):
-        given = "as given" if job.output.limit else "taken from the expected length"
+        given = "as given" if ceiling in asked else "taken from the expected length"
         yield f"each answer is limited to {ceiling:,} tokens ({given}): it goes into the request"
     demand = job.requirements
     if demand.latency is None:

@@ -68,6 +68,11 @@ def compact(count: int) -> str:
 _UNITS = ((10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
+def counted(count: int, what: str) -> str:
+    """`1 row`, `7,473 rows`."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def iso(at: datetime | None) -> str | None:
     """A moment as data carries it, or None."""
     return None if at is None else at.isoformat(timespec="seconds")

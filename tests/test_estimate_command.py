@@ -298,7 +298,7 @@ def test_a_job_files_workload_is_relative_to_it(ask: Ask, tmp_path: Path) -> Non
     path = _file(
         tmp_path, "job.yaml", b"workload: rows.csv\nmodel: claude-haiku-4-5\noutput-tokens: 9\n"
     )
-    assert ask("estimate", path).out.startswith("rows.csv: 1 rows")
+    assert ask("estimate", path).out.startswith("rows.csv: 1 row,")
 
 
 def test_every_problem_of_a_job_file_is_reported_with_its_line(ask: Ask, tmp_path: Path) -> None:

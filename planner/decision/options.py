@@ -596,7 +596,7 @@ def verdict(
     if schedule is None:
         return Verdict.UNKNOWN
     if deadline is None:
-        return Verdict.MEETS
+        return Verdict.UNKNOWN if schedule.finish.p95 is None else Verdict.MEETS
     if p is None:
         return Verdict.UNKNOWN
     if p.low >= confidence:
@@ -656,11 +656,18 @@ def _rescue(
         ),
         grade=batch.schedule.grade,
         verdict=Verdict.MEETS,
-        risks=(
-            "holds only while a runner lives that switches at that moment",
-            "an outage of the vendor takes both lanes",
-        ),
+        risks=tuple(_rescue_risks(batch)),
     )
+
+
+def _rescue_risks(batch: _Single) -> Iterator[str]:
+    yield "holds only while a runner lives that switches at that moment"
+    yield "an outage of the vendor takes both lanes"
+    outcomes = batch.offer.lane.billed
+    billed = outcomes.get("canceled", outcomes.get("cancelled", "unknown"))
+    if billed != "no" and batch.cost is not None:
+        said = "are billed" if billed == "yes" else "may be billed: the vendor does not say"
+        yield f"cancelled rows {said}; at the most {dollars(batch.cost.expected)} is paid twice"
 
 
 def _rescued(batch: Finish, done: Probability, deadline: float) -> Finish:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from planner.decision.options import Verdict
 from planner.money import dollars, plain
 from planner.report.layout import UNKNOWN, Column, table, wrapped
-from planner.words import clock, compact, duration, percent
+from planner.words import clock, compact, counted, duration, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,10 +56,11 @@ def _heading(answer: Estimate) -> Iterator[str]:
     facts = measured.workload
     rows = measured.rows
     if facts is None:
-        yield f"{rows:,} rows, by the figures given"
+        yield f"{counted(rows, 'row')}, by the figures given"
     else:
         part = "" if facts.rows == rows else f" (counted: {facts.rows:,})"
-        yield f"{facts.path.name}: {rows:,} rows{part}, {facts.format}, {facts.digest[:19]}"
+        told = f"{counted(rows, 'row')}{part}, {facts.format}, {facts.digest[:19]}"
+        yield f"{facts.path.name}: {told}"
     if demand.deadline is not None and answer.job.deadline_at is not None:
         at = clock(answer.job.deadline_at, answer.now)
         wanted = percent(demand.confidence)
@@ -295,7 +296,8 @@ def _promises(answer: Estimate) -> Iterator[str]:
         finish = option.finish
         single = option.strategy == "single" and option.delivery != "sync"
         if single and option.cost is not None and finish.p50 is not None and finish.p95 is not None:
-            window = f" (window {duration(finish.bound)})" if finish.bound else ""
+            waves = f" in {finish.waves} waves" if (finish.waves or 1) > 1 else ""
+            window = f" ({duration(finish.bound)}{waves})" if finish.bound else ""
             yield (
                 f"{option.provider} {option.lane}: typically {duration(finish.p50)}, 95 in 100 "
                 f"within {duration(finish.p95)} ({EVIDENCE[option.grade]}). Completion inside the "

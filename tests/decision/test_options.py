@@ -456,11 +456,11 @@ def test_a_price_is_that_of_its_day(facts: Catalog) -> None:
 class Believed:
     """A schedule that vouches or not."""
 
-    finish = Finish()
     grade = "C"
 
-    def __init__(self, *, vouches: bool) -> None:
+    def __init__(self, *, vouches: bool, finish: Finish | None = None) -> None:
         self.vouches = vouches
+        self.finish = finish or Finish()
 
     def by(self, deadline: float) -> None:
         return None
@@ -491,7 +491,9 @@ def test_what_is_unknown_is_neither_yes_nor_no() -> None:
     known = Believed(vouches=True)
     assert verdict(None, None, None, 0.95) is Verdict.UNKNOWN
     assert verdict(known, None, HOUR, 0.95) is Verdict.UNKNOWN
-    assert verdict(known, None, None, 0.95) is Verdict.MEETS, "nothing is demanded"
+    assert verdict(known, None, None, 0.95) is Verdict.UNKNOWN, "its finish is not known"
+    timed = Believed(vouches=True, finish=Finish(p95=60.0))
+    assert verdict(timed, None, None, 0.95) is Verdict.MEETS, "nothing is demanded"
 
 
 # --- pairs of lanes -----------------------------------------------------------------------
