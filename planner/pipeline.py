@@ -207,17 +207,21 @@ def _from_file(
         models=models,
         named=named,
         profiles=_scaled(job, models, made),
-        workload=WorkloadFacts(
-            path=job.workload,
-            format=workload.format,
-            bytes=workload.bytes,
-            digest=counted.digest or workload.digest(),
-            rows=counted.rows,
-            bad_rows=counted.bad,
-        ),
+        workload=_facts(job.workload, workload, counted),
         said=tuple(each for each in (chosen.said,) if each),
         asked_limit=counted.largest_asked,
         skipped=tuple(f"{each.where}: {each.message}" for each in counted.skipped),
+    )
+
+
+def _facts(path: Path, workload: readers.Workload, counted: Counted) -> WorkloadFacts:
+    return WorkloadFacts(
+        path=path,
+        format=workload.format,
+        bytes=workload.bytes,
+        digest=counted.digest or workload.digest(),
+        rows=counted.rows,
+        bad_rows=counted.bad,
     )
 
 
