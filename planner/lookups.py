@@ -36,8 +36,20 @@ class LaneAnswer:
     support: Support
     card: RateCard | None
     no_price: str | None
-    discount: Mapping[str, Decimal] | None
-    """Meter -> rate over the base lane's rate; None for the base lane and without a price."""
+    base: RateCard | None
+    """The ordinary lane's price on that day, for comparison."""
+
+    @property
+    def discount(self) -> Mapping[str, Decimal] | None:
+        """Meter -> rate over the base lane's rate; None for the base lane and without a price."""
+        if self.card is None or self.base is None or self.support.lane.base:
+            return None
+        listed = self.base.rates
+        return {
+            meter: ratio(rate, listed[meter])
+            for meter, rate in self.card.rates.items()
+            if listed.get(meter)
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +95,8 @@ def _priced(
         support=found,
         card=card,
         no_price=no_price,
-        discount=None if card is None or found.lane.base or base is None else _cut(card, base),
+        base=base,
     )
-
-
-def _cut(card: RateCard, base: RateCard) -> Mapping[str, Decimal]:
-    return {
-        meter: ratio(rate, base.rates[meter])
-        for meter, rate in card.rates.items()
-        if base.rates.get(meter)
-    }
 
 
 def batch_lane(catalog: Catalog, model: Model) -> str:

@@ -81,8 +81,6 @@ class RateCard:
     """What of it was concluded rather than read."""
     begun_since_read: tuple[str, ...]
     """Announced changes that have begun since anybody read the source."""
-    since: date | None
-    until: date | None
     parts: _Parts = field(repr=False, compare=False)
 
     def over(self, prompt_tokens: int) -> Mapping[str, Rate]:
@@ -114,6 +112,16 @@ class RateCard:
                 hint=did_you_mean(meter, rates) or f"meters with a rate: {known}",
             )
         return rates[meter]
+
+    @property
+    def since(self) -> date | None:
+        """The last day, up to the one asked about, on which anything known changed."""
+        return max((day for day in _days(self) if day <= self.on), default=None)
+
+    @property
+    def until(self) -> date | None:
+        """The next day on which anything known changes, if only another source's word."""
+        return min((day for day in _days(self) if day > self.on), default=None)
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -327,7 +335,6 @@ def _composed(parts: _Parts, lane: str, region: str | None, on: date) -> RateCar
     factor = ONE if parts.region is None else parts.region.multiply
     base = _times(_lane_rates(parts), factor)
     used = _used(parts)
-    days = tuple(_boundaries(parts.provider, parts.model, lane, parts.region))
     return RateCard(
         provider=parts.provider.id,
         model=parts.model.id,
@@ -344,8 +351,6 @@ def _composed(parts: _Parts, lane: str, region: str | None, on: date) -> RateCar
         sources=_sources(parts),
         inferred=tuple(each.inferred for each in used if each.inferred is not None),
         begun_since_read=tuple(_begun(parts.model, each) for each in used if _unread(each, on)),
-        since=max((day for day in days if day <= on), default=None),
-        until=min((day for day in days if day > on), default=None),
         parts=parts,
     )
 
@@ -439,10 +444,14 @@ def _boundaries(
     yield from (day for day in days if day is not None)
 
 
+def _days(known: RateCard) -> Iterator[date]:
+    parts = known.parts
+    return _boundaries(parts.provider, parts.model, known.lane, parts.region)
+
+
 def _next_change(known: RateCard) -> Change | None:
     parts = known.parts
-    days = _boundaries(parts.provider, parts.model, known.lane, parts.region)
-    for day in sorted({each for each in days if each > known.on}):
+    for day in sorted({each for each in _days(known) if each > known.on}):
         try:
             then = card(parts.catalog, parts.model, known.lane, on=day, region=known.region)
         except UnknownFactError as gone:
