@@ -112,9 +112,17 @@ def make(answer: Estimate, wishes: Wishes, folder: Path, *, draft: bool = False)
             },
             "stale": _stale_when(answer, sent),
             "assumptions": answer.assumptions,
-            "warnings": answer.warnings,
+            "warnings": (*answer.warnings, *_uncounted(wishes)),
         }
     )
+
+
+def _uncounted(wishes: Wishes) -> Iterator[str]:
+    """What goes into each request and is not in the figures."""
+    given_ = [f"--param {key}" for key in ("tools", "functions") if key in wishes.params]
+    given_ += ["--json-schema"] if wishes.schema is not None else []
+    if given_:
+        yield f"{' and '.join(given_)}: their own prompt tokens are not in the estimate"
 
 
 def _chosen(answer: Estimate, wanted: str | None) -> Option:

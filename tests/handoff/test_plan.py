@@ -6,7 +6,6 @@ import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +19,8 @@ from planner.handoff import plan as plans
 from tests.answers import NOW
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from planner.catalog import Catalog
     from planner.handoff.plan import Plan
     from tests.answers import Answer, Ask
