@@ -7,6 +7,7 @@ equal); a pause of a fixed length would be wrong on a slow machine and slow on a
 
 from __future__ import annotations
 
+import difflib
 import os
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -137,7 +138,9 @@ def check(name: str, text: str) -> None:
     path = GOLDEN / f"{name}.txt"
     if os.environ.get(WRITE):
         path.write_text(f"{text}\n", encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == f"{text}\n"
+    wanted = path.read_text(encoding="utf-8")
+    moved = difflib.unified_diff(wanted.splitlines(), text.splitlines(), name, "now", n=0)
+    assert wanted == f"{text}\n", "\n".join(moved)
 
 
 def changed(before: str, after: str) -> set[int]:
