@@ -40,6 +40,19 @@ def test_a_console_block_shows_what_is_printed(block: re.Match[str], ask: Ask) -
     assert block["shown"] == answer.out
 
 
+def test_the_commands_that_write_files_do(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = re.search(r"```sh\n((?:planner .+\n)+)```", README.read_text(encoding="utf-8"))
+    assert block is not None
+    monkeypatch.chdir(tmp_path)
+    for line in block[1].splitlines():
+        answer = ask(*shlex.split(line.removeprefix("planner ")))
+        assert answer.exit_code == 0, answer.err
+    assert (tmp_path / "tickets.plan.yaml").is_file()
+    assert (tmp_path / "tickets" / "manifest.jsonl").is_file()
+
+
 def test_every_make_target_that_is_named_exists() -> None:
     targets = set(
         re.findall(r"^([a-z-]+):", (README.parent / "Makefile").read_text(), re.MULTILINE)
@@ -49,6 +62,7 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 
 def test_every_option_that_is_named_exists(ask: Ask) -> None:
-    helps = "".join(ask(*command, "--help").out for command in (["estimate"], ["prices", "show"]))
+    commands = (["estimate"], ["prices", "show"], ["plan"], ["build"])
+    helps = "".join(ask(*command, "--help").out for command in commands)
     named = set(re.findall(r"--[a-z-]+", README.read_text(encoding="utf-8")))
     assert named <= set(re.findall(r"--[a-z-]+", helps))
