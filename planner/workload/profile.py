@@ -595,7 +595,8 @@ class _DrawnSizes:
         known = drawn.total(self._encoding, lambda shape: shape.text).relative
         return (
             f"{len(drawn.draws):,} places of the file were drawn, and the rows there stand for all "
-            f"{drawn.rows:,}: tokens of their text within {known:.1%} (95 %){ended}"
+            f"{drawn.rows:,}: tokens of their text within {known:.1%} (95 %); rows that were not "
+            f"drawn were not checked{ended}"
         )
 
     def ends(
