@@ -64,7 +64,7 @@ def _flags(made: Parser) -> None:
 def run(arguments: Arguments, clock: Clock) -> int:
     """Estimate and print; exit 1 where nothing meets the demand."""
     from planner import pipeline
-    from planner.report import answers, text
+    from planner.report import answers, explain, text
 
     now = clock()
     arguments = with_job_file(arguments)
@@ -78,7 +78,7 @@ def run(arguments: Arguments, clock: Clock) -> int:
     if arguments.get("map"):
         write(text.lane_map(answer, pipeline.maps(answer)), arguments)
     elif "explain" in arguments:
-        write(text.explain(answer, arguments["explain"]), arguments)
+        write(explain.explain(answer, arguments["explain"]), arguments)
     else:
         answer = pipeline.with_flips(answer)
         write(answers.ESTIMATE[arguments.get("format", "table")](answer), arguments)
