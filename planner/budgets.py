@@ -149,6 +149,14 @@ def _credit(entry: CreditEntry) -> budget.Credit:
 
 def _whole_of(read: Read, period: tuple[date, ...], made: Sequence[JobAnswer]) -> Budget:
     file = read.file
+    for place, each in enumerate(file.actuals):
+        if each.month not in period:
+            raise InputError.of(
+                "outside",
+                f"{each.month:%Y-%m} is not a month of this budget",
+                where=read.where("actuals", place, "month"),
+                hint=f"it goes from {period[0]:%Y-%m} to {period[-1]:%Y-%m}",
+            )
     return budget.Budget(
         months=period,
         forecasts=tuple(each.forecast for each in made),
@@ -204,6 +212,7 @@ def _warnings(whole: Budget, made: Sequence[JobAnswer], evidence: Freshness) -> 
                 f"{each.forecast.line.name}: with {driver} at its {end} end no price is published, "
                 "so no interval covers it"
             )
+        yield from _gates(each)
         earliest = each.forecast.line.model.retires_not_before
         if earliest is not None and earliest < forecast.after(whole.months[-1]):
             yield (
@@ -217,6 +226,16 @@ def _warnings(whole: Budget, made: Sequence[JobAnswer], evidence: Freshness) -> 
             )
     yield from evidence.warnings
     yield from evidence.refusals
+
+
+def _gates(job: JobAnswer) -> Iterator[str]:
+    """Why a run may not be possible at all; a missing price has its own warning."""
+    for gate in job.wait.option.gates if job.wait is not None else ():
+        if gate.code != PRICE_UNKNOWN:
+            yield f"{job.forecast.line.name}: {gate.message} [{gate.code}]"
+
+
+PRICE_UNKNOWN = "price-unknown"
 
 
 # --- one job ----------------------------------------------------------------------------

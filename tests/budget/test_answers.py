@@ -210,6 +210,21 @@ def test_a_part_of_a_month_is_held_against_its_days(budget: Callable[..., str], 
     assert (actual["budgeted"], actual["more"]) == ("60", "15")
 
 
+def test_an_actual_of_another_time_is_an_error(budget: Callable[..., str], ask: Ask) -> None:
+    answer = ask("budget", budget(f"{ARGON}actuals: [{{month: 2027-11, amount: 75}}]\n"))
+    assert answer.exit_code == 2
+    assert "budget.yaml:7:12" in answer.err
+    assert "2026-11 to 2027-10" in answer.err
+
+
+def test_a_run_that_is_not_possible_is_told(budget: Callable[..., str], ask: Ask) -> None:
+    """A prompt beyond the model's context has a price all the same."""
+    large = ARGON.replace("input-tokens: 1000", "input-tokens: 2000000")
+    found = json.loads(ask("budget", budget(large), "--format", "json").out)
+    assert found["warnings"][0].startswith("argon: the largest row has 2,000,000 prompt tokens")
+    assert json.loads(ask("budget", budget(ARGON), "--format", "json").out)["warnings"] == []
+
+
 def test_own_prices_are_held_against_the_list(
     tmp_path: Path, budget: Callable[..., str], ask: Ask
 ) -> None:
