@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.money import plain
-from planner.report import changes, evidence
+from planner.report import evidence
 from planner.report.evidence import Json, decimals, listed
 from planner.report.layout import UNKNOWN, Column, as_csv, as_json, markdown, table, wrapped
 from planner.words import compact, duration
@@ -118,6 +118,8 @@ def price(answer: PriceAnswer) -> str:
     if change is not None:
         lines.append(wrapped(_next(change), first="  next: "))
     if len(answer.history) > 1:
+        from planner.report import changes
+
         lines += changes.history(answer.history)
     lines += [evidence.line(source) for source in card.sources]
     lines += [wrapped(text, first="  ! ") for text in card.begun_since_read]
@@ -256,6 +258,8 @@ def _check_json(answer: LaneAnswer, now: Compared | None = None) -> str:
 
 def price_data(answer: PriceAnswer) -> Json:
     """`planner.price/1`: US dollars per million, the exact rates of one request."""
+    from planner.report import changes
+
     card = answer.card
     return {
         "schema": "planner.price/1",

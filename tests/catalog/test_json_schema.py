@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from planner import strict_yaml
-from planner.catalog.schema import json_schema
+from planner.catalog.checks import FIGURES
+from planner.catalog.schema import Fact, Limit, json_schema
 from tests.catalog.conftest import VENDOR
 from tests.catalog.test_overlays import OVERLAY
 
@@ -28,6 +29,11 @@ KINDS = {"object": dict, "array": list, "string": str, "boolean": bool, "null": 
 def test_the_file_is_what_the_code_says() -> None:
     """If not: python scripts/write_schema.py."""
     assert json.loads((PRICING / "schema.json").read_text(encoding="utf-8")) == SCHEMA
+
+
+def test_the_checks_know_every_figure_of_a_limit() -> None:
+    scope = {"tier", "models", "lane", "pool", "counts", "layer"}
+    assert set(FIGURES) == set(Limit.model_fields) - set(Fact.model_fields) - scope
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
