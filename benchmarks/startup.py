@@ -14,12 +14,14 @@ import subprocess
 import sys
 import tempfile
 
+import results
+
 PYTHON = sys.executable
 YARDSTICK = "import pydantic, yaml"
 COMMANDS = {
     "python alone": ("-c", "pass"),
     "import pydantic, yaml": ("-c", YARDSTICK),
-    "  and define a model": ("-c", "import pydantic, yaml; pydantic.create_model('M', a=(int, 1))"),
+    "the same and a model": ("-c", "import pydantic, yaml; pydantic.create_model('M', a=(int, 1))"),
     "planner --version": ("-m", "planner", "--version"),
     "planner models": ("-m", "planner", "models"),
     "planner check": ("-m", "planner", "check", "claude-haiku-5-5"),
@@ -47,23 +49,27 @@ def least(settings: dict[str, str], runs: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print a table of ratios."""
+    """Print a table of ratios, and keep it with --write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=11)
-    runs = parser.parse_args().runs
+    parser.add_argument("--write", action="store_true", help="into RESULTS.md")
+    arguments = parser.parse_args()
     settings = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     with tempfile.TemporaryDirectory() as folder:
         settings |= {"XDG_CACHE_HOME": folder}
-        cached = least(settings | {"PYTHONPYCACHEPREFIX": f"{folder}/bytecode"}, runs)
-        plain = least(settings | {"PYTHONDONTWRITEBYTECODE": "1"}, runs)
-    print(f"CPU of a whole process over `python -c '{YARDSTICK}'`, least of {runs} runs")
-    print(f"{'':24}{'bytecode cached':>18}{'not cached':>18}")
-    for name in COMMANDS:
-        cells = (
-            f"{times[name] / times[YARDSTICK]:.2f} ({times[name] * 1000:.0f} ms)"
-            for times in (cached, plain)
-        )
-        print(f"{name:24}" + "".join(f"{cell:>18}" for cell in cells))
+        cached = least(settings | {"PYTHONPYCACHEPREFIX": f"{folder}/bytecode"}, arguments.runs)
+        plain = least(settings | {"PYTHONDONTWRITEBYTECODE": "1"}, arguments.runs)
+    rows = [
+        [name.strip(), *(f"{times[name] / times[YARDSTICK]:.2f}" for times in (cached, plain))]
+        for name in COMMANDS
+    ]
+    body = (
+        f"CPU of a whole process over that of `python -c '{YARDSTICK}'`, least of several runs.\n\n"
+    )
+    body += results.table(["process", "bytecode cached", "not cached"], rows)
+    print(body)
+    if arguments.write:
+        results.write("Starting", "python benchmarks/startup.py --write", body)
 
 
 if __name__ == "__main__":
