@@ -204,7 +204,7 @@ def _warnings(whole: Budget, made: Sequence[JobAnswer], evidence: Freshness) -> 
     for gap in whole.gaps:
         yield (
             f"{gap.job}: {gap.rows:,} rows from {gap.start} on have no price and are in no total: "
-            f"{gap.why} (a job with `until:` and another with `from:` name a successor)"
+            f"{gap.why} (from: and until: keep a job to its months; another job takes the rest)"
         )
     for each in made:
         for driver, end in each.forecast.unpriced:

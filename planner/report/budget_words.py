@@ -125,8 +125,8 @@ def _in_month(each: tuple[date, Figure]) -> str:
 
 
 def _changes(answer: BudgetAnswer) -> Iterator[PriceChange]:
-    for each in answer.jobs:
-        yield from each.forecast.changes
+    found = [change for each in answer.jobs for change in each.forecast.changes]
+    yield from sorted(found, key=lambda change: change.date)
 
 
 def change_words(change: PriceChange) -> str:
