@@ -47,6 +47,8 @@ class Cached:
 
     caching: Caching
     said: str
+    assumed: bool
+    """Whether the hit share is neither given nor reported by anybody."""
 
 
 def cached(
@@ -78,6 +80,7 @@ def cached(
             hit_high=high,
             write_meter=write_meter(card, lane),
         ),
+        assumed=not lane.cache_hits if lane.delivery != "sync" else demand.cache_hit_share is None,
         said=f"{prefix:,} prompt tokens that all rows share, read from the cache by {said}",
     )
 

@@ -138,8 +138,8 @@ def _ranked(able: Sequence[Option]) -> list[Option]:
     if not ordered:
         return []
     cheapest = ordered[0]
-    limit = _expected(cheapest) * (1 + MATERIAL)
-    near = [each for each in ordered if _expected(each) <= limit]
+    limit = _relied_on(cheapest) * (1 + MATERIAL)
+    near = [each for each in ordered if _relied_on(each) <= limit]
     best = min(
         near, key=lambda each: (each.finish.p95 is None, each.complexity, *_preference(each))
     )
@@ -150,11 +150,18 @@ def _preference(option: Option) -> tuple[Usd, int, float, str]:
     """Cheaper, then simpler, then earlier, then by name: total, so that a tie is no accident."""
     p95 = option.finish.p95
     return (
-        _expected(option),
+        _relied_on(option),
         option.complexity,
         p95 if p95 is not None else float("inf"),
         option.id,
     )
+
+
+def _relied_on(option: Option) -> Usd:
+    """The cost a choice may rest on: the expected one, but the upper end of an assumed cache."""
+    if option.cost is not None and option.hits_assumed:
+        return option.cost.high
+    return _expected(option)
 
 
 def _expected(option: Option) -> Usd:
@@ -200,18 +207,23 @@ def reason(
     """Why this option, against the next, and against what is cheaper but falls short."""
     said = [f"{best.id} at {_cost(best)}{_done(best, demand)}"]
     if runner_up is not None:
-        more = difference(_expected(runner_up), _expected(best))
-        if more >= 0:
-            said.append(f"next: {runner_up.id} for {dollars(more)} more")
-        else:
-            said.append(
-                f"{runner_up.id} would save {dollars(Usd(-more))}, too little for more to operate"
-            )
+        said.append(_next(runner_up, best))
     cheaper = _cheaper_short(best, options)
     if cheaper is not None:
         saved = dollars(difference(_expected(best), _expected(cheaper)))
         said.append(f"{cheaper.id} would save {saved} but {_short(cheaper, demand)}")
     return "; ".join(said)
+
+
+def _next(runner_up: Option, best: Option) -> str:
+    """The next option, and why it is not the choice."""
+    more = difference(_expected(runner_up), _expected(best))
+    if more >= 0:
+        return f"next: {runner_up.id} for {dollars(more)} more"
+    saved = f"{runner_up.id} would save {dollars(Usd(-more))}"
+    if runner_up.hits_assumed:
+        return f"{saved} if its cache is hit as assumed: measure it, and give --cache-hit-share"
+    return f"{saved}, too little for more to operate"
 
 
 def _cheaper_short(best: Option, options: Sequence[Option]) -> Option | None:

@@ -90,6 +90,8 @@ class Option:
     delivery: str
     strategy: Strategy = "single"
     cache: bool = False
+    hits_assumed: bool = False
+    """Whether the cost rests on a cache's hit share that nobody has given or reported."""
     cost: Cost | None = None
     finish: Finish = NO_FINISH
     rescue: Rescue | None = None
@@ -306,6 +308,7 @@ class _Single:
             lane=offer.lane.id,
             delivery=offer.lane.delivery,
             cache=self.cache is not None,
+            hits_assumed=self.cache is not None and self.cache.assumed,
             cost=self.cost,
             finish=self.schedule.finish if self.schedule else Finish(bound=offer.lane.window),
             p_deadline=p,

@@ -21,6 +21,7 @@ from planner.decision.matrix import (
 from planner.decision.options import Gate, Option, Verdict
 from planner.decision.requirements import Requirements
 from planner.decision.timing import Finish, Probability
+from planner.money import Usd
 from tests.decision.builders import HOUR, option
 
 if TYPE_CHECKING:
@@ -521,3 +522,19 @@ def test_no_options_at_all() -> None:
     found = choose("tall", [], ANY_TIME)
     assert (found.choice, found.options) == (None, ())
     assert decide({}, ANY_TIME, named=True).meets is False
+
+
+def test_an_assumed_cache_is_relied_on_at_its_dear_end_and_said_to_be_worth_measuring() -> None:
+    plain = option("tall/plain", 10)
+    cheap = option("tall/plain+cache", 4)
+    assert cheap.cost is not None
+    dear = replace(cheap.cost, high=Usd(Decimal(11)), ceiling=Usd(Decimal(20)))
+    assumed = replace(cheap, cost=dear, cache=True, hits_assumed=True)
+    found = choose("tall", [plain, assumed], IN_TIME)
+    assert found.choice == "tall/plain"
+    assert found.why.endswith(
+        "tall/plain+cache would save $6.00 if its cache is hit as assumed: "
+        "measure it, and give --cache-hit-share"
+    )
+    given = replace(assumed, hits_assumed=False)
+    assert choose("tall", [plain, given], IN_TIME).choice == "tall/plain+cache"
