@@ -232,7 +232,7 @@ class Rower:
             raise UnsendableError(f"it is a request made for another vendor ({_envelope(row)})")
         url = row.fields.get("url")
         if url is not None and url != self.endpoint:
-            raise UnsendableError(f"it is a request for {url}, not {self.endpoint}")
+            raise UnsendableError(f"it is for {url}, not {self.endpoint}: say --endpoint {url}")
         limited = self.recipe.spec.max_output_tokens
         asked = prompts.ReadyMade(answers=False).render(row).max_output_tokens
         if asked is not None and asked > limited:
@@ -250,6 +250,8 @@ def _text_only(row: Row, request: Request) -> None:
     more = sorted({str(key) for key in row.fields} & _MEANINGFUL)
     if more:
         raise UnsendableError(f"it brings its own {', '.join(more)}: give them with --param")
+    if not isinstance(row.fields.get("system", ""), str):
+        raise UnsendableError("its system prompt is more than text")
     turns = cast("Sequence[Mapping[str, object]]", row.fields.get("messages", ()))
     for turn in turns:
         if not isinstance(turn.get("content"), str) or set(turn) - {"name"} > _TURN_KEYS:
@@ -258,7 +260,7 @@ def _text_only(row: Row, request: Request) -> None:
         raise UnsendableError("it holds pictures or documents")
 
 
-_MEANINGFUL = frozenset({"tools", "functions", "response_format", "tool_choice", "system"})
+_MEANINGFUL = frozenset({"tools", "functions", "response_format", "tool_choice"})
 
 
 def _envelope(row: Row) -> str:

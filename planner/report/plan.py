@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from planner.words import clock, compact, duration, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
 
     from planner.drafting import Outlook
     from planner.handoff.build import Built
@@ -53,6 +53,9 @@ def _said(plan: Plan, now: datetime, outlook: Outlook | None) -> Iterator[tuple[
     yield "tokens", f"{compact(plan.tokens.input.value)} in, {_output(plan)}"
     yield "requests", _requests(plan)
     yield "finish", _finish(plan, now) if outlook is None else _outlook(plan, now, outlook)
+    if plan.finish.rescue_at is not None:
+        at = clock(datetime.fromisoformat(plan.finish.rescue_at), now)
+        yield "rescue", f"what is unfinished at {at} is to be cancelled and sent in realtime"
     if plan.choice.gives_up:
         yield "gives up", "; ".join(plan.choice.gives_up)
     if plan.choice.needs:

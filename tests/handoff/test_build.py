@@ -219,6 +219,17 @@ def test_a_row_without_its_key_is_refused(ask: Ask, rows: Path) -> None:
     assert "row 2 cannot be sent: it has no value in the key column `id`" in answer.err
 
 
+def test_a_rescue_builds_its_batch_and_says_when_it_ends(ask: Ask, rows: Path) -> None:
+    answer = asked(ask, rows, "claude-haiku-5-5", "--deadline", "6h")
+    assert answer.exit_code == 0, answer.err
+    plan = plans.read(rows.parent / "out" / builds.PLAN)
+    assert plan.choice.strategy == "rescue"
+    assert plan.finish.rescue_at is not None
+    assert {each.lane for each in plan.rates} == {"batch", "standard"}
+    assert len(bodies(rows.parent / "out")) == len(ROWS)
+    assert "is to be cancelled and sent in realtime" in " ".join(answer.out.split())
+
+
 def test_ready_made_requests_go_as_they_are_with_the_plans_model(ask: Ask, rows: Path) -> None:
     message = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}]}]
     body = {"model": "other", "max_tokens": 17, "messages": message, "stop_sequences": ["X"]}
@@ -243,6 +254,10 @@ def test_a_chat_goes_without_its_answer_and_a_tool_call_is_refused(ask: Ask, row
     assert answer.exit_code == 0, answer.err
     ((_, body),) = bodies(rows.parent / "out")
     assert (body["system"], body["messages"]) == ("Be kind.", [turns[1]])
+    written(rows, [{"system": "Be kind.", "messages": [turns[1], answer_]}])
+    beside = ask("build", str(rows), "--model", "claude-haiku-5-5", *job, "--force")
+    assert beside.exit_code == 0, beside.err
+    assert bodies(rows.parent / "out")[0][1] == body
     call = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f"}}]}
     written(rows, [{"messages": [*turns, call, {"role": "user", "content": "go on"}]}])
     refused = ask("build", str(rows), "--model", "claude-haiku-5-5", *job, "--force")
