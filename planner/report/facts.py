@@ -236,13 +236,13 @@ def live_data(now: Compared) -> Json:
     return {
         "url": now.reading.url,
         "listed": model is not None,
-        "batch": None if model is None else model.batch,
+        "batch_supported": None if model is None else model.batch,
         "retires": None if model is None or model.retires is None else model.retires.isoformat(),
         "state": None if model is None else model.state,
         "max_input": None if model is None else model.max_input,
         "max_output": None if model is None else model.max_output,
         "limits": [
-            {"batch": each.batch, "figures": dict(each.figures)} for each in now.reading.limits
+            {"of_batches": each.batch, "figures": dict(each.figures)} for each in now.reading.limits
         ],
         "tiers": list(now.tiers),
         "differences": list(now.differences),

@@ -250,7 +250,7 @@ def test_openai_lists_what_there_is(ask: Ask, vendor: Vendor) -> None:
     answer = ask("check", "gpt-6-sol", "--live", "--format", "json")
     found = live(answer)
     assert answer.exit_code == 0
-    assert (found["listed"], found["batch"], found["differences"]) == (True, None, [])
+    assert (found["listed"], found["batch_supported"], found["differences"]) == (True, None, [])
     assert found["newer_models"] == ["gpt-7"]
     assert found["notes"] == ["the list says nothing of batch support, sizes or your limits"]
 
