@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks import results
 from planner import catalog, pipeline
-from planner.decision.options import Assessments
+from planner.decision.assessment import Assessments
 from planner.decision.requirements import Requirements
 from planner.job import Job, Output
 

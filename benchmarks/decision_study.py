@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks import results
 from planner import catalog
-from planner.decision import matrix, options, realtime, timing
+from planner.decision import assessment, matrix, options, realtime, timing
 from planner.decision.requirements import Latency, Requirements
 from planner.decision.turnaround import FinishedJob
 from planner.money import Rate
@@ -380,7 +380,7 @@ def under(drawn: Drawn, name: str, replays: int) -> Played:
 
 def decided(drawn: Drawn, past: tuple[FinishedJob, ...]) -> tuple[str | None, dict[str, Option]]:
     """The program's own decision."""
-    found = options.every_option(replace(drawn.case, history=past))
+    found = assessment.every_option(replace(drawn.case, history=past))
     choice = matrix.choose("m", found, drawn.case.requirements).choice
     return choice, {each.id: each for each in found}
 

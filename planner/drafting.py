@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from planner import pipeline
 from planner.catalog import support
 from planner.catalog.freshness import freshness
-from planner.decision import options
+from planner.decision import assessment, options
 from planner.decision.requirements import Latency, Requirements
 from planner.decision.timing import NO_FINISH
 from planner.errors import InputError, PlannerError, did_you_mean
@@ -420,7 +420,7 @@ def outlook(
         now=now,
         seed=plan.demand.seed,
     )
-    for option in options.every_option(case):
+    for option in assessment.every_option(case):
         if option.id == plan.choice.option:
             gates = "; ".join(gate.message for gate in option.gates)
             return Outlook(

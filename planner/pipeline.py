@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, cast
 
 from planner.catalog.freshness import Freshness, freshness
-from planner.decision import flips, matrix, options, timing
+from planner.decision import assessment, flips, matrix, options, timing
 from planner.errors import InputError, UnknownFactError, did_you_mean
 from planner.job import after
 from planner.workload import counting, media, readers, tokens
@@ -399,13 +399,13 @@ def estimate(
     now: datetime,
     on: date | None = None,
     history: tuple[FinishedJob, ...] = (),
-    kept: options.Assessments | None = None,
+    kept: assessment.Assessments | None = None,
 ) -> Estimate:
     """Options, choices and why, from what was measured; pure, so it may run per keystroke.
 
     `kept` holds what did not change since its owner asked before; it changes no answer.
     """
-    kept = kept or options.Assessments()
+    kept = kept or assessment.Assessments()
     day = on or now.date()
     _known_names(catalog, measured.models, job)
     cases = tuple(
@@ -471,7 +471,9 @@ def with_flips(answer: Estimate) -> Estimate:
     return replace(
         answer,
         flips={case.profile.model: flips.flips(case) for case in answer.cases},
-        waiting={case.profile.model: options.Assessment(case).waiting() for case in answer.cases},
+        waiting={
+            case.profile.model: assessment.Assessment(case).waiting() for case in answer.cases
+        },
     )
 
 

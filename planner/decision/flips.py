@@ -15,7 +15,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
-from planner.decision import matrix, options
+from planner.decision import assessment, matrix, options
 from planner.decision.cost import CACHE_READ
 from planner.decision.turnaround import FinishedJob
 
@@ -70,7 +70,7 @@ def _deadline(case: Case) -> Iterator[Flip]:
     now = case.requirements.deadline
     if now is None:
         return
-    assessed = options.Assessment(case)
+    assessed = assessment.Assessment(case)
 
     @cache
     def choice(seconds: float) -> str | None:
@@ -147,7 +147,7 @@ def _hit_share(case: Case) -> Iterator[Flip]:
 def _assumed_hits(case: Case) -> float | None:
     """The hit share behind the cached realtime options; None where there are none."""
     rows, prefix = case.profile.rows.value, case.profile.shared_prefix
-    for option in options.Assessment(case).options(None):
+    for option in assessment.Assessment(case).options(None):
         if option.cache and option.delivery == "sync" and option.cost is not None:
             read = sum(part.quantity for part in option.cost.components if part.meter == CACHE_READ)
             return read / (rows * prefix)
@@ -191,7 +191,7 @@ def _history(case: Case) -> Iterator[Flip]:
     deadline = case.requirements.deadline
     if deadline is None:
         return
-    assessed = options.Assessment(case).options(deadline)
+    assessed = assessment.Assessment(case).options(deadline)
     before = _choose(case, assessed, deadline).choice
     for option in assessed:
         typical, rows = option.finish.p50, option.finish.rows_per_batch
@@ -237,7 +237,7 @@ def _choice(case: Case) -> str | None:
 
 def _chosen(case: Case) -> ModelChoice:
     deadline = case.requirements.deadline
-    return _choose(case, options.Assessment(case).options(deadline), deadline)
+    return _choose(case, assessment.Assessment(case).options(deadline), deadline)
 
 
 def _choose(case: Case, found: Sequence[Option], deadline: float | None) -> ModelChoice:
@@ -302,7 +302,7 @@ def deadline_volume_map(
 
 def _map_line(case: Case, deadlines: Sequence[float], rows: int) -> tuple[Cell, ...]:
     resized = replace(case, profile=case.profile.for_rows(rows))
-    assessed = options.Assessment(resized)
+    assessed = assessment.Assessment(resized)
     return tuple(
         Cell(
             rows=rows,

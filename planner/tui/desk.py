@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from planner.catalog import Catalog
+    from planner.decision.assessment import Assessments
     from planner.decision.matrix import ModelChoice
-    from planner.decision.options import Assessments
     from planner.decision.turnaround import FinishedJob
     from planner.job import Job
     from planner.pipeline import Estimate, Measured
@@ -107,7 +107,7 @@ class Desk:
     def answer(self, measured: Measured, inputs: Inputs) -> Answer:
         """The estimate for these inputs; the file is not touched."""
         from planner import pipeline
-        from planner.decision.options import Assessments
+        from planner.decision.assessment import Assessments
 
         self._kept = self._kept or Assessments()
         now = self.now

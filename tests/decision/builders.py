@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from planner import catalog
 from planner.catalog import prices
+from planner.decision.assessment import every_option
 from planner.decision.cost import Cost
-from planner.decision.options import Case, Option, Verdict, every_option, offers
+from planner.decision.options import Case, Option, Verdict, offers
 from planner.decision.requirements import Latency, Requirements
 from planner.decision.timing import Finish, Probability
 from planner.money import Usd

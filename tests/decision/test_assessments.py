@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.decision.options import Assessments, every_option
+from planner.decision.assessment import Assessments, every_option
 from planner.decision.turnaround import FinishedJob
 from tests.decision.builders import HOUR, NOW, case, demand, job
 

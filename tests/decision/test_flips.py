@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from planner import catalog, pipeline
 from planner.decision import flips as walks
 from planner.decision import matrix
+from planner.decision.assessment import every_option
 from planner.decision.flips import Flip, deadline_volume_map, flips
-from planner.decision.options import at_tier, every_option, tiers
+from planner.decision.options import at_tier, tiers
 from planner.decision.requirements import Latency, Requirements
 from planner.decision.turnaround import FinishedJob
 from planner.job import Job, Output

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.decision.options import Assessment
+from planner.decision.assessment import Assessment
 from tests.decision.builders import case, demand, jobs
 
 if TYPE_CHECKING:

@@ -13,16 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.catalog import prices
-from planner.decision.options import (
-    HOPELESS,
-    Assessment,
-    Option,
-    Verdict,
-    every_option,
-    offers,
-    verdict,
-)
+from planner.decision.assessment import Assessment, every_option
+from planner.decision.options import Option, Verdict, offers
 from planner.decision.requirements import Latency
+from planner.decision.single import HOPELESS, verdict
 from planner.decision.timing import Finish, Probability
 from planner.errors import UnknownFactError
 from planner.money import Usd

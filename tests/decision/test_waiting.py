@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.decision.options import Assessment
+from planner.decision.assessment import Assessment
 from planner.decision.waiting import waiting
 from planner.money import Usd
 from tests.decision.builders import HOUR, case, demand, job

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from planner.catalog.facts import OpenHours
 from planner.catalog.support import Limits
-from planner.decision.options import Assessment
+from planner.decision.assessment import Assessment
 from planner.decision.timing import (
     CERTAINLY_NOT,
     HORIZON_DAYS,
