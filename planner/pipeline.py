@@ -433,7 +433,7 @@ def estimate(
         decision=decision,
         cases=cases,
         evidence=evidence,
-        assumptions=tuple(_assumptions(measured, job)),
+        assumptions=(*_own_figures(cases), *_assumptions(measured, job)),
         warnings=tuple(_warnings(measured, cases, evidence, decision)),
     )
 
@@ -497,20 +497,36 @@ def maps(answer: Estimate) -> Mapping[str, tuple[tuple[Cell, ...], ...]]:
     }
 
 
-def _evidence(cases: tuple[options.Case, ...], on: date) -> Freshness:
-    """How old the facts are that these figures rest on."""
-    sources: list[Source] = []
-    begun: list[str] = []
+def _sources(cases: tuple[options.Case, ...]) -> Iterator[Source]:
+    """Every source behind these figures."""
     for case in cases:
         for offer in case.offers:
             if offer.card is not None:
-                sources += offer.card.sources
-                begun += offer.card.begun_since_read
+                yield from offer.card.sources
             if offer.support.source is not None:
-                sources.append(offer.support.source)
-            sources += offer.limits.sources
-            begun += offer.support.begun_since_read
-    return freshness(sources, on=on, begun_since_read=begun)
+                yield offer.support.source
+            yield from offer.limits.sources
+
+
+def _evidence(cases: tuple[options.Case, ...], on: date) -> Freshness:
+    """How old the facts are that these figures rest on."""
+    begun = [
+        change
+        for case in cases
+        for offer in case.offers
+        for change in (
+            *(offer.card.begun_since_read if offer.card else ()),
+            *offer.support.begun_since_read,
+        )
+    ]
+    return freshness(_sources(cases), on=on, begun_since_read=begun)
+
+
+def _own_figures(cases: tuple[options.Case, ...]) -> Iterator[str]:
+    """Which of the person's own files decide a figure here."""
+    own = dict.fromkeys(each.overlay for each in _sources(cases) if each.overlay is not None)
+    if own:
+        yield f"figures of your own decide part of this: {', '.join(own)}"
 
 
 def _assumptions(measured: Measured, job: Job) -> Iterator[str]:
