@@ -62,7 +62,7 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 
 def test_every_option_that_is_named_exists(ask: Ask) -> None:
-    commands = (["estimate"], ["prices", "show"], ["plan"], ["build"], ["budget"])
+    commands = (["estimate"], ["prices", "show"], ["check"], ["plan"], ["build"], ["budget"])
     helps = "".join(ask(*command, "--help").out for command in commands)
     named = set(re.findall(r"--[a-z-]+", README.read_text(encoding="utf-8")))
     assert named <= set(re.findall(r"--[a-z-]+", helps))
