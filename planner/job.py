@@ -16,6 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from planner.catalog.facts import LIMIT_FIGURES
 from planner.decision.requirements import Latency, Requirements
 from planner.decision.turnaround import FinishedJob
 from planner.errors import Collector, InputError, did_you_mean
@@ -23,18 +24,6 @@ from planner.money import Usd, plain, usd
 from planner.notation import unreadable, whole
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-LIMIT_NAMES = (
-    "rpm",
-    "rpd",
-    "itpm",
-    "otpm",
-    "tpm",
-    "usd_10min",
-    "usd_month",
-    "queued_requests",
-    "queued_input_tokens",
-    "max_active",
-)
 DAY_WORDS = {"today": 0, "tomorrow": 1}
 
 
@@ -193,8 +182,8 @@ def limit(text: str, flag: str = "--limit") -> tuple[str, int]:
     """`NAME=N`, such as `rpm=1000`."""
     name, equals, value = text.partition("=")
     name = name.strip().lower()
-    if not equals or name not in LIMIT_NAMES:
-        hint = did_you_mean(name, LIMIT_NAMES) or f"limits: {', '.join(LIMIT_NAMES)}"
+    if not equals or name not in LIMIT_FIGURES:
+        hint = did_you_mean(name, LIMIT_FIGURES) or f"limits: {', '.join(LIMIT_FIGURES)}"
         raise InputError.of("bad-option", f"{flag} {text}: no limit of that name", hint=hint)
     return name, whole(value.strip(), f"{flag} {name} =")
 

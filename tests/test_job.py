@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner import job, notation
+from planner.catalog.facts import LIMIT_FIGURES
 from planner.decision.requirements import Latency, Requirements
 from planner.errors import InputError, Problem
 from planner.job import Job
@@ -216,8 +217,8 @@ def test_what_is_no_whole_number(text: str) -> None:
 def test_limits() -> None:
     assert job.limit("rpm=1000") == ("rpm", 1000)
     assert job.limit(" ITPM = 2,000,000 ") == ("itpm", 2_000_000)
-    assert {name for name in job.LIMIT_NAMES if job.limit(f"{name}=1") == (name, 1)} == set(
-        job.LIMIT_NAMES
+    assert {name for name in LIMIT_FIGURES if job.limit(f"{name}=1") == (name, 1)} == set(
+        LIMIT_FIGURES
     )
 
 

@@ -11,6 +11,7 @@ from datetime import date
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from planner.catalog.facts import EVERY, LIMIT_FIGURES, UNPUBLISHED
 from planner.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -18,23 +19,7 @@ if TYPE_CHECKING:
 
     from planner.strict_yaml import Path_
 
-EVERY = "*"
-UNPUBLISHED = "unpublished"
 READ_DAY = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
-FIGURES = (
-    "rpm",
-    "rpd",
-    "itpm",
-    "otpm",
-    "tpm",
-    "usd_10min",
-    "usd_month",
-    "queued_requests",
-    "queued_input_tokens",
-    "max_active",
-)
-"""The figures of a limit."""
-
 Found = tuple["Path_", str, str, str | None]
 """Path, code, message, hint."""
 
@@ -153,7 +138,7 @@ def _limit_checks(top: Mapping[str, Any]) -> Iterator[Found]:
     seen: dict[tuple[Any, ...], int] = {}
     for index, row in enumerate(_entries(top.get("limits"))):
         limit = _mapping(row)
-        for figure in sorted(limit.keys() & set(FIGURES)):
+        for figure in sorted(limit.keys() & set(LIMIT_FIGURES)):
             for scope in _scopes(top, limit):
                 layer = str(limit.get("layer", 0))
                 first = seen.setdefault((figure, layer, *scope), index)

@@ -22,6 +22,19 @@ if TYPE_CHECKING:
 
 EVERY = "*"
 UNPUBLISHED = "unpublished"
+LIMIT_FIGURES = (
+    "rpm",
+    "rpd",
+    "itpm",
+    "otpm",
+    "tpm",
+    "usd_10min",
+    "usd_month",
+    "queued_requests",
+    "queued_input_tokens",
+    "max_active",
+)
+"""The figures of a limit, by the names that files and people give them."""
 
 SupportState = Literal["yes", "no", "unknown"]
 Factors = dict[str, "Decimal | None"]
@@ -553,20 +566,6 @@ def _tier(key: str, plain: Plain, sources: Sources) -> UsageTier:
     )
 
 
-_FIGURES = (
-    "rpm",
-    "rpd",
-    "itpm",
-    "otpm",
-    "tpm",
-    "usd_10min",
-    "usd_month",
-    "queued_requests",
-    "queued_input_tokens",
-    "max_active",
-)
-
-
 def _limit(plain: Plain, sources: Sources) -> LimitRow:
     lanes = plain.get("lane")
     return LimitRow(
@@ -575,7 +574,7 @@ def _limit(plain: Plain, sources: Sources) -> LimitRow:
         models=_named(plain["models"]),
         lanes=None if lanes is None else frozenset(lanes),
         pool=plain.get("pool"),
-        figures={key: plain[key] for key in _FIGURES if key in plain},
+        figures={key: plain[key] for key in LIMIT_FIGURES if key in plain},
         counts=plain.get("counts", {}),
         note=plain.get("note"),
         inferred=plain.get("inferred"),

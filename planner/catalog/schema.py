@@ -29,7 +29,8 @@ from pydantic.types import Strict
 from pydantic_core import PydanticCustomError
 
 from planner import strict_yaml
-from planner.catalog.checks import EVERY, READ_DAY, UNPUBLISHED, cross_checks
+from planner.catalog.checks import READ_DAY, cross_checks
+from planner.catalog.facts import EVERY, UNPUBLISHED
 from planner.errors import Problem, did_you_mean
 
 if TYPE_CHECKING:
