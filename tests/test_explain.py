@@ -63,6 +63,7 @@ tall/heap>plain: + meets
   risk: holds only while a runner lives that switches at that moment
   risk: an outage of the vendor takes both lanes
   risk: cancelled rows may be billed: the vendor does not say; at the most $0.90 is paid twice
+  assumed: figures of your own decide part of this: pricing/acme.yaml
   assumed: rows and prompt tokens as given; every row is taken to be of the mean size
   assumed: answers of 200 tokens on average, as given
   assumed: each answer is limited to 400 tokens (as given): it goes into the request

@@ -50,6 +50,7 @@ class Screen(Protocol):
         catalog_loader: Callable[[], Catalog],
         clock: Clock,
         on: date | None,
+        history: tuple[FinishedJob, ...],
     ) -> int:
         """Open on a job, or on the welcome; the exit code."""
 
@@ -95,6 +96,7 @@ def open_screen(screen: Screen, arguments: Arguments, clock: Clock) -> int:
         catalog_loader=lambda: catalog_of(arguments),
         clock=clock,
         on=as_of(arguments, now) if "as_of" in arguments else None,
+        history=history_of(arguments),
     )
 
 

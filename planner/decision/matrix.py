@@ -208,7 +208,7 @@ def reason(
     said = [f"{best.id} at {_cost(best)}{_done(best, demand)}"]
     if runner_up is not None:
         said.append(_next(runner_up, best))
-    cheaper = _cheaper_short(best, options)
+    cheaper = cheaper_short(best, options)
     if cheaper is not None:
         saved = dollars(difference(_expected(best), _expected(cheaper)))
         said.append(f"{cheaper.id} would save {saved} but {_short(cheaper, demand)}")
@@ -226,7 +226,7 @@ def _next(runner_up: Option, best: Option) -> str:
     return f"{saved}, too little for more to operate"
 
 
-def _cheaper_short(best: Option, options: Sequence[Option]) -> Option | None:
+def cheaper_short(best: Option, options: Sequence[Option]) -> Option | None:
     """The cheapest option below the choice that is no candidate only for its time."""
     below = [
         each

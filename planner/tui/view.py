@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from planner.decision.matrix import cheaper_short
 from planner.decision.options import Verdict
 from planner.money import difference, dollars, plain
 from planner.report.layout import printable
@@ -167,7 +168,7 @@ def _chance(option: Option, demand: Requirements) -> Line:
 
 def _counterfactual(choice: ModelChoice, best: Option, demand: Requirements) -> Line:
     """One line of what else: what is cheaper and falls short, else what comes next."""
-    cheaper = cheaper_short(choice, best)
+    cheaper = cheaper_short(best, choice.options)
     if cheaper is not None:
         return (Piece(_would_save(cheaper, best, demand), Tone.MUTED),)
     second = next((each for each in choice.options if each.id == choice.runner_up), None)
@@ -180,26 +181,6 @@ def _counterfactual(choice: ModelChoice, best: Option, demand: Requirements) -> 
     else:
         text = f"next: {lane_of(second)} for {dollars(more)} more"
     return (Piece(text, Tone.MUTED),)
-
-
-def cheaper_short(choice: ModelChoice, best: Option) -> Option | None:
-    """The cheapest option below the choice that is out for its time alone, as `why` names it."""
-    below = [
-        each
-        for each in choice.options
-        if each.cost is not None
-        and best.cost is not None
-        and not each.gates
-        and not each.dominated
-        and each.verdict not in (Verdict.MEETS, Verdict.UNKNOWN)
-        and each.cost.expected < best.cost.expected
-    ]
-    return min(below, key=lambda each: (_cost_of(each), each.complexity), default=None)
-
-
-def _cost_of(option: Option) -> object:
-    assert option.cost is not None
-    return option.cost.expected
 
 
 def _would_save(cheaper: Option, best: Option, demand: Requirements) -> str:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from planner import pipeline
+from planner.decision.matrix import cheaper_short
 from planner.tui.desk import Desk
 from planner.tui.session import DEADLINES, Inputs
 from planner.tui.table import table
-from planner.tui.view import band, cheaper_short, explanation, why
+from planner.tui.view import band, explanation, why
 from tests.answers import NOW
 from tests.tui.frames import HOUR, figures
 
@@ -141,7 +142,7 @@ def test_the_band_s_counterfactual_is_the_core_s(
     for choice in answer.estimate.decision.models:
         if choice.chosen is None:
             continue
-        cheaper = cheaper_short(choice, choice.chosen)
+        cheaper = cheaper_short(choice.chosen, choice.options)
         if cheaper is not None:
             assert f"{cheaper.id} would save" in choice.why
         else:
