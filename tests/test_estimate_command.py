@@ -274,6 +274,16 @@ def test_no_input_ends_in_a_traceback(ask: Ask, arguments: tuple[str, ...]) -> N
         assert answer.err.startswith("error[")
 
 
+def test_the_word_sample_means_the_shipped_one_wherever_it_is_said(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _file(tmp_path, "sample", b"text\nsomebody else's\n")
+    monkeypatch.chdir(tmp_path)
+    assert ask("estimate", "sample", *MODEL).out.startswith("tickets.csv: 70 rows")
+    own = ask("estimate", "./sample", *MODEL, "--input-format", "csv", "--output-tokens", "9")
+    assert own.out.startswith("sample: 1 row,")
+
+
 # --- job files --------------------------------------------------------------------------
 
 JOB = """\

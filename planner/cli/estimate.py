@@ -217,7 +217,7 @@ def job_of(arguments: Mapping[str, Any], now: datetime) -> Job:
         exact=arguments.get("exact", False),
         seed=arguments.get("seed", 0),
     )
-    if made.workload is not None and str(made.workload) == SAMPLE and not made.workload.exists():
+    if arguments.get("workload") == SAMPLE:
         made = jobs.shipped_sample(made)
     if "deadline" in arguments:
         at = jobs.deadline(arguments["deadline"], now)
@@ -327,7 +327,12 @@ class _Read(argparse.Action):
 def job_flags(parser: argparse.ArgumentParser) -> None:
     """Everything that states a job; a job file holds the same keys."""
     add = parser.add_argument
-    add("workload", nargs="?", metavar="WORKLOAD", help="a file of rows, a job.yaml, or 'sample'")
+    add(
+        "workload",
+        nargs="?",
+        metavar="WORKLOAD",
+        help="a file of rows, a folder of texts, - for standard input, a job.yaml, or 'sample'",
+    )
     add("--input-format", metavar="NAME", help="the file's format, where its name does not say")
     _read(parser, "--rows", "whole", "N", "figures instead of a file: rows")
     _read(parser, "--input-tokens", "whole", "N", "figures instead of a file: prompt tokens a row")

@@ -147,11 +147,12 @@ def _rescue(
         ),
         grade=batch.schedule.grade,
         verdict=Verdict.MEETS,
-        risks=tuple(_rescue_risks(batch)),
+        risks=tuple(_rescue_risks(batch, base)),
     )
 
 
-def _rescue_risks(batch: Single) -> Iterator[str]:
+def _rescue_risks(batch: Single, base: Single) -> Iterator[str]:
+    yield from base.upper_ends()
     yield "holds only while a runner lives that switches at that moment"
     yield "an outage of the vendor takes both lanes"
     outcomes = batch.offer.lane.billed

@@ -19,7 +19,7 @@ from planner.money import ZERO, Usd, difference, dollars
 from planner.words import duration, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from planner.decision.requirements import Requirements
 
@@ -219,7 +219,8 @@ def _next(runner_up: Option, best: Option) -> str:
     """The next option, and why it is not the choice."""
     more = difference(_expected(runner_up), _expected(best))
     if more >= 0:
-        return f"next: {runner_up.id} for {dollars(more)} more"
+        unknown = "" if runner_up.finish.p95 is not None else ", its finish not known"
+        return f"next: {runner_up.id} for {dollars(more)} more{unknown}"
     saved = f"{runner_up.id} would save {dollars(Usd(-more))}"
     if runner_up.hits_assumed:
         return f"{saved} if its cache is hit as assumed: measure it, and give --cache-hit-share"
@@ -283,12 +284,20 @@ def shortfall(options: Sequence[Option], demand: Requirements) -> str:
     judged = [each for each in running if each.p_deadline is not None]
     if judged:
         best = max(judged, key=_likelihood)
-        return f"nothing meets the deadline; best is {best.id}, which {_short(best, demand)}"
+        said = f"nothing meets the deadline; best is {best.id}, which {_short(best, demand)}"
+        return "; ".join((said, *_not_known(running)))
     if running:
-        names = ", ".join(each.id for each in running)
-        return f"when it would be done is not known for {names}: {_settle(running)}"
+        return "; ".join(_not_known(running))
     reasons = dict.fromkeys(each.gates[0].message for each in options if each.gates)
     return f"no lane can run this job: {'; '.join(reasons)}"
+
+
+def _not_known(running: Sequence[Option]) -> Iterator[str]:
+    """Which options might meet it if only their finish were known, and what settles that."""
+    open_ = [each for each in running if each.verdict is Verdict.UNKNOWN]
+    if open_:
+        names = ", ".join(each.id for each in open_)
+        yield f"when it would be done is not known for {names}: {_settle(open_)}"
 
 
 def _likelihood(option: Option) -> tuple[float, float, Decimal]:

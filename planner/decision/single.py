@@ -233,10 +233,10 @@ class Single:
             yield f"an answer is assumed to take {mean:.1f} s on average: measure it (--latency)"
         if support_.inferred:
             yield f"inferred, not read: {support_.inferred}"
-        yield from self._upper_ends()
+        yield from self.upper_ends()
         yield from self._changes(deadline)
 
-    def _upper_ends(self) -> Iterator[str]:
+    def upper_ends(self) -> Iterator[str]:
         """What is within bounds as expected, and not at the upper end of its interval."""
         for _, most, said in self._caps():
             if self.cost is not None and self.cost.high > most:

@@ -129,6 +129,9 @@ class Sizes:
 
     def above(self, edge: int, *, inclusive: bool) -> Sizes:
         """The rows of more than `edge` tokens (`inclusive`: of at least `edge`)."""
+        if not self.stretch:
+            # The lower end of a sample that may as well hold nothing: no row passes any edge.
+            return replace(self, values=(), counts=())
         find = bisect_left if inclusive else bisect_right
         start = find(self.values, edge / self.stretch)
         return replace(self, values=self.values[start:], counts=self.counts[start:])

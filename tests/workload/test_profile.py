@@ -88,6 +88,14 @@ def test_a_stretched_row_passes_an_edge_where_its_tokens_do(stretch: str, rows: 
     assert sizes.above(100, inclusive=False).rows == rows
 
 
+@given(histograms, edges)
+def test_rows_stretched_to_nothing_pass_no_edge(seen: dict[int, int], edge: int) -> None:
+    """The lower end of a tiny sample may reach zero; it still has to be priced."""
+    nothing = Sizes.of(seen).stretched(Fraction(0))
+    assert nothing.above(edge, inclusive=True).rows == 0
+    assert nothing.total == 0
+
+
 @given(histograms, edges, stretches)
 def test_an_edge_cuts_a_job_in_two(seen: dict[int, int], edge: int, stretch: Fraction) -> None:
     sizes = Sizes.of(seen).stretched(stretch)
