@@ -16,6 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from planner import sample
 from planner.catalog.facts import LIMIT_FIGURES
 from planner.decision.requirements import Latency, Requirements
 from planner.decision.turnaround import FinishedJob
@@ -283,8 +284,6 @@ def text_file(path: Path, flag: str) -> Text:
 
 def shipped_sample(job: Job) -> Job:
     """The sample that travels in the package, with its prompt and its answers to learn from."""
-    from planner import sample
-
     shipped = sample.paths()
     learned = replace(job.output, sample=shipped.rows, sample_field=shipped.output_field)
     return replace(
@@ -367,12 +366,9 @@ def _param(name: str, value: Any) -> str:
 
 
 def _relative(key: _JobKey, text: str) -> str:
-    if key.name not in PATHS or text == SAMPLE:
+    if key.name not in PATHS or text == sample.NAME:
         return text
     return str(key.folder / text)
-
-
-SAMPLE = "sample"
 
 
 def history(path: Path) -> tuple[FinishedJob, ...]:

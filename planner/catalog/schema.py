@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from planner.catalog.checks import Found
     from planner.strict_yaml import Document
 
-VERSION = 1
-
 METERS: Mapping[str, str] = {
     "input": "prompt tokens that no cache served",
     "output": "generated tokens, thinking included",
@@ -56,7 +54,6 @@ METERS: Mapping[str, str] = {
 
 DURATION = re.compile(r"([1-9][0-9]*)(s|m|h|d)")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 HOURS = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]-(?:([01][0-9]|2[0-3]):[0-5][0-9]|24:00)")
 IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]*$"
 

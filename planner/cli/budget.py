@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from planner.budgets import BudgetAnswer
     from planner.catalog import Catalog
 
-SAMPLE = "sample"
 FORMATS = ("table", "json", "csv", "md", "comment", "html")
 
 
@@ -72,13 +71,10 @@ def _verdict(answer: BudgetAnswer) -> int:
 
 
 def _path(name: str) -> Path:
-    """The file; `sample` is the shipped one where no file is called that."""
-    path = Path(name)
-    if name != SAMPLE:
-        return path
+    """The file; the word `sample` is the shipped one."""
     from planner import sample
 
-    return sample.paths().budget
+    return sample.paths().budget if name == sample.NAME else Path(name)
 
 
 def _baseline(read: Read, arguments: Arguments) -> Path | None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from planner import sample
 from planner.cli.flags import (
     NO,
     YES,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from planner.decision.turnaround import FinishedJob
     from planner.job import Job
 
-SAMPLE = "sample"
 JOB_SUFFIXES = (".yaml", ".yml")
 
 
@@ -217,7 +217,7 @@ def job_of(arguments: Mapping[str, Any], now: datetime) -> Job:
         exact=arguments.get("exact", False),
         seed=arguments.get("seed", 0),
     )
-    if arguments.get("workload") == SAMPLE:
+    if arguments.get("workload") == sample.NAME:
         made = jobs.shipped_sample(made)
     if "deadline" in arguments:
         at = jobs.deadline(arguments["deadline"], now)

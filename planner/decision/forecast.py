@@ -356,9 +356,6 @@ class Figure:
         return self.expected if which == "expected" else self.high
 
 
-NOTHING = Figure(expected=ZERO, low=ZERO, high=ZERO, best=ZERO, worst=ZERO)
-
-
 def summed(figures: Iterable[Figure]) -> Figure:
     """Jobs that move together: their ends are added."""
     every = tuple(figures)

@@ -90,7 +90,8 @@ def _rates(answer: LaneAnswer) -> Iterator[str]:
     if card is None:
         yield wrapped(f"not known: {answer.no_price}", first="  price: ")
         return
-    yield wrapped(f"{listed(card.rates, '$')} per million tokens", first="  price: ")
+    known = "price" if answer.support.state == "yes" else "price, if it is offered"
+    yield wrapped(f"{listed(card.rates, '$')} per million tokens", first=f"  {known}: ")
     for tier in card.tiers:
         sign = ">=" if tier.inclusive else ">"
         yield wrapped(listed(tier.rates, "$"), first=f"  prompts {sign} {tier.edge:,}: ")

@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+NAME = "sample"
+"""What a person calls it in place of a file; a file of that name is `./sample`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:

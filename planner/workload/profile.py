@@ -388,16 +388,16 @@ def given_output(tokens: int, cv: float | None, limit: int | None) -> OutputProf
 
 def assumed_output(limit: int | None) -> OutputProfile:
     """Nothing is known of the answers: a wide range, and it says so."""
-    mean, low, high = ASSUMED_OUTPUT
+    mean, low, high = (min(each, limit or each) for each in ASSUMED_OUTPUT)
     return OutputProfile(
-        mean=Fraction(min(mean, limit or mean)),
-        low=Fraction(min(low, limit or low)),
-        high=Fraction(min(high, limit or high)),
+        mean=Fraction(mean),
+        low=Fraction(low),
+        high=Fraction(high),
         cv=ASSUMED_OUTPUT_CV,
         ceiling=limit or _ceiling(mean, high),
         basis="assumed",
-        said=f"answers of {mean} tokens are assumed ({low} to {high:,}): give --output-tokens, "
-        "--output-sample, or run a pilot",
+        said=f"answers of {mean} tokens are assumed ({low} to {high:,}): give --output-tokens "
+        "or --output-sample",
     )
 
 

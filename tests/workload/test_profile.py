@@ -390,3 +390,19 @@ def test_a_larger_volume_opens_the_interval_as_a_sample_of_that_job_does(tmp_pat
     assert larger.input == made(tmp_path, "o200k", times=20, of_rows=100 * rows).input
     assert larger.input.low < larger.input.value < larger.input.high
     assert larger.method == "sampled"
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (None, "answers of 300 tokens are assumed (30 to 3,000)"),
+        (1000, "answers of 300 tokens are assumed (30 to 1,000)"),
+        (100, "answers of 100 tokens are assumed (30 to 100)"),
+    ],
+)
+def test_what_is_said_of_assumed_answers_is_what_is_reckoned_with(
+    limit: int | None, said: str
+) -> None:
+    found = assumed_output(limit)
+    assert found.said.startswith(said)
+    assert f"answers of {found.mean} tokens" in found.said
