@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"
 WRITE = "WRITE_GOLDEN"
-SIZES = ((80, 24), (120, 40))
+SIZES = ((80, 24), (120, 40), (200, 60))
 
 EQUAL_FRAMES = 3
 MOST_FRAMES = 2000
