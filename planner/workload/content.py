@@ -14,7 +14,8 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,22 +63,22 @@ _PHRASES = {
 }
 
 _SCRIPTS = {
-    Content.CYRILLIC: re.compile("[\u0400-\u052f]"),
-    Content.ARABIC: re.compile("[\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufeff]"),
-    Content.INDIC: re.compile("[\u0900-\u0dff]"),
-    Content.THAI: re.compile("[\u0e00-\u0e7f]"),
-    Content.JAPANESE: re.compile("[\u3040-\u30ff]"),
-    Content.KOREAN: re.compile("[\u1100-\u11ff\uac00-\ud7af]"),
-    Content.CHINESE: re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"),
-    Content.OTHER_SCRIPT: re.compile(
-        "[\u0370-\u03ff\u0530-\u05ff\u0700-\u074f\u0780-\u08ff\u0e80-\u10ff\u1200-\u1c7f]"
-    ),
+    Content.CYRILLIC: "\u0400-\u052f",
+    Content.ARABIC: "\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufeff",
+    Content.INDIC: "\u0900-\u0dff",
+    Content.THAI: "\u0e00-\u0e7f",
+    Content.JAPANESE: "\u3040-\u30ff",
+    Content.KOREAN: "\u1100-\u11ff\uac00-\ud7af",
+    Content.CHINESE: "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff",
+    Content.OTHER_SCRIPT: "\u0370-\u03ff\u0530-\u05ff\u0700-\u074f\u0780-\u08ff\u0e80-\u10ff"
+    "\u1200-\u1c7f",
 }
+"""The characters of each script, as the ranges of a regular expression."""
+
 _ACCENTED = re.compile("[\u00c0-\u024f\u1e00-\u1eff]")
-_LETTER = re.compile(r"[^\W\d_]")
 _DIGIT = re.compile(r"[0-9]")
 _WORD = re.compile(r"[^\W\d_]+")
-_CODE_SIGN = re.compile(r"[(){}\[\]=;_<>]")
+_CODE_SIGNS = frozenset("(){}[]=;_<>")
 _CODE_START = r"#|//|/\*|import |from |def |class |return |func |fn |let |const "
 _CODE_LINE = re.compile(rf"^(?:[ \t]+\S.*|.*[;{{}})\]:]|(?:{_CODE_START}).*)$", re.MULTILINE)
 _KEY = re.compile(r'"\s*:')
@@ -144,20 +145,56 @@ def statistics(text: str) -> Statistics:
     """The counts of a text (use `excerpt` first: the time is proportional to its length)."""
     words = [word.lower() for word in _WORD.findall(text)]
     lines = [line for line in text.splitlines() if line.strip()]
-    plain = text.isascii()
+    times = Counter(text)
+    scripts = dict.fromkeys(_SCRIPTS, 0)
+    visible = letters = digits = accented = code_signs = 0
+    for character, count in times.items():
+        sign = _sign(character)
+        visible += count * sign.visible
+        letters += count * sign.letter
+        digits += count * sign.digit
+        accented += count * sign.accented
+        code_signs += count * sign.code
+        if sign.script is not None:
+            scripts[sign.script] += count
     return Statistics(
-        characters=len("".join(text.split())),
-        letters=len(_LETTER.findall(text)),
-        digits=len(_DIGIT.findall(text)),
-        accented=0 if plain else len(_ACCENTED.findall(text)),
-        scripts={} if plain else {kind: len(of.findall(text)) for kind, of in _SCRIPTS.items()},
+        characters=visible,
+        letters=letters,
+        digits=digits,
+        accented=accented,
+        scripts=scripts,
         words=len(words),
         english_words=sum(word in _ENGLISH_WORDS for word in words),
         other_words=sum(word in _OTHER_LATIN_WORDS for word in words),
         lines=len(lines),
         code_lines=len(_CODE_LINE.findall(text)),
-        code_signs=len(_CODE_SIGN.findall(text)),
+        code_signs=code_signs,
         keys=len(_KEY.findall(text)),
+    )
+
+
+class _Sign(NamedTuple):
+    """What one character speaks for."""
+
+    visible: bool
+    letter: bool
+    digit: bool
+    accented: bool
+    code: bool
+    script: Content | None
+
+
+@lru_cache(maxsize=8192)
+def _sign(character: str) -> _Sign:
+    return _Sign(
+        visible=not character.isspace(),
+        letter=_WORD.fullmatch(character) is not None,
+        digit=_DIGIT.fullmatch(character) is not None,
+        accented=_ACCENTED.fullmatch(character) is not None,
+        code=character in _CODE_SIGNS,
+        script=next(
+            (kind for kind, of in _SCRIPTS.items() if re.fullmatch(f"[{of}]", character)), None
+        ),
     )
 
 

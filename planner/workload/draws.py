@@ -351,8 +351,12 @@ def _outside(contents: Sequence[str], spans: Sequence[tuple[int, int]]) -> list[
 
 def wire_bytes(request: Request) -> int:
     """Bytes of the request in a batch file: its texts in UTF-8, its media, a JSON envelope."""
-    texts = sum(len(text.encode(errors="surrogatepass")) for text in tokens.parts(request))
+    texts = sum(map(_utf8_size, tokens.parts(request)))
     return ENVELOPE_BYTES + texts + sum(each.bytes for each in request.media)
+
+
+def _utf8_size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
 # --- draws by offset --------------------------------------------------------------------

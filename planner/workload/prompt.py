@@ -144,6 +144,7 @@ class _Part:
         self.source = source
         self.name = name
         self.tree, self.compiled = _compiled(environment, source, name)
+        self._inserts = _only_inserts(self.tree)
 
     def check(self, columns: Sequence[str], collector: Collector) -> None:
         known = set(columns)
@@ -160,7 +161,7 @@ class _Part:
         from jinja2 import UndefinedError
 
         try:
-            return self.compiled.render({**row.fields, WHOLE_ROW: row.fields})
+            return self._joined(row) or self.compiled.render({**row.fields, WHOLE_ROW: row.fields})
         except _NullValueError:
             raise _row_error(row, "null-value", self._null(row), _NULL_HINT) from None
         except UndefinedError as error:
@@ -169,6 +170,18 @@ class _Part:
         except Exception as error:  # noqa: BLE001 - a template is a program, it fails in any way
             message = f"{self.name} fails: {str(error) or type(error).__name__}"
             raise _row_error(row, "template-failed", message, None) from None
+
+    def _joined(self, row: Row) -> str | None:
+        """What the template language would make, in a tenth of its time; None: ask it."""
+        if self._inserts is None:
+            return None
+        fields = row.fields
+        try:
+            return "".join(
+                [str(_written(fields[text])) if column else text for column, text in self._inserts]
+            )
+        except KeyError:
+            return None
 
     def _null(self, row: Row) -> str:
         asked = [name for name in _names(self.tree) if row.fields.get(name, "") is None]
@@ -240,6 +253,24 @@ def _compiled(
             where=_place(name, source, error.lineno),
             hint="{{ column }} inserts a value; {% raw %} ... {% endraw %} keeps braces as text",
         ) from None
+
+
+def _only_inserts(tree: nodes.Template) -> tuple[tuple[bool, str], ...] | None:
+    """(is it a column, its name or the text) of a template that does no more; else None."""
+    from jinja2 import nodes
+
+    found: list[tuple[bool, str]] = []
+    for output in tree.body:
+        if not isinstance(output, nodes.Output):
+            return None
+        for node in output.nodes:
+            if isinstance(node, nodes.TemplateData):
+                found.append((False, node.data))
+            elif isinstance(node, nodes.Name) and node.name != WHOLE_ROW:
+                found.append((True, node.name))
+            else:
+                return None
+    return tuple(found)
 
 
 def _place(name: str, source: str, line: int) -> str:

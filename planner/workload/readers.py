@@ -195,7 +195,7 @@ def _json_records(lines: _Lines) -> Iterator[_Record]:
 
 def _json_object(text: str) -> tuple[Mapping[str, object] | None, _Fault | None]:
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = _JSON.decode(text)
     except json.JSONDecodeError as error:
         return None, _Fault(f"not JSON: {error.msg} (character {error.pos + 1})", _json_hint(text))
     except (ValueError, RecursionError) as error:
@@ -208,6 +208,10 @@ def _json_object(text: str) -> tuple[Mapping[str, object] | None, _Fault | None]
 def _no_constant(name: str) -> NoReturn:
     message = f"{name} is not a JSON value"
     raise ValueError(message)
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_constant)
+"""Kept, since `json.loads` would make one a row."""
 
 
 def _kind(value: object) -> str:

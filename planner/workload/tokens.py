@@ -403,8 +403,8 @@ class Tally:
 
 def parts(request: Request) -> tuple[str, ...]:
     """Each text of a request in the order in which vendors cache it: tools, schema, messages."""
-    definitions = (text for text in (request.tools, request.schema) if text is not None)
-    return (*definitions, *(message.content for message in request.messages))
+    said = [message.content for message in request.messages]
+    return (*[text for text in (request.tools, request.schema) if text is not None], *said)
 
 
 def common_prefix(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
