@@ -259,12 +259,11 @@ def _done(option: Option, demand: Requirements) -> str:
     return f", 95 % by {duration(p95)}"
 
 
-def _short(option: Option, demand: Requirements) -> str:
-    """Why an option that can run does not meet the demand."""
+def short(option: Option, demand: Requirements) -> str:
+    """Why an option that can run does not meet the demand, to follow its name."""
     p = option.p_deadline
     if p is None or demand.deadline is None:
         return "its finish is not known"
-    wanted = percent(demand.confidence)
     if option.delivery == "sync" and option.finish.p95 is not None and p.mean == 0:
         return f"needs {duration(option.finish.p95)}"
     if p.low >= demand.confidence:
@@ -272,10 +271,16 @@ def _short(option: Option, demand: Requirements) -> str:
             f"rests on grade {option.grade} evidence (no batch of this size is known): "
             "likely, not more, before its documented window"
         )
-    return (
-        f"is {percent(p.mean)} (at least {percent(p.low)}) by {duration(demand.deadline)}; "
-        f"you asked for {wanted}"
-    )
+    by = duration(demand.deadline)
+    return f"is {percent(p.mean)} (at least {percent(p.low)}) by {by}"
+
+
+def _short(option: Option, demand: Requirements) -> str:
+    """The same, with the certainty asked for beside a probability that falls below it."""
+    p, said = option.p_deadline, short(option, demand)
+    if said.startswith("is ") and p is not None:
+        said = f"{said}; you asked for {percent(demand.confidence)}"
+    return said
 
 
 def shortfall(options: Sequence[Option], demand: Requirements) -> str:

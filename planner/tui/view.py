@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planner.decision.matrix import cheaper_short
+from planner.decision.matrix import cheaper_short, short
 from planner.decision.options import Verdict
 from planner.money import difference, dollars, plain
 from planner.report.layout import printable
@@ -188,19 +188,6 @@ def _would_save(cheaper: Option, best: Option, demand: Requirements) -> str:
     assert best.cost is not None
     saved = dollars(difference(best.cost.expected, cheaper.cost.expected))
     return f"{lane_of(cheaper)} would save {saved} but {short(cheaper, demand)}"
-
-
-def short(option: Option, demand: Requirements) -> str:
-    """What keeps an option that can run from meeting the deadline."""
-    p, late = option.p_deadline, option.finish.p95
-    if p is None or demand.deadline is None:
-        return "its finish is not known"
-    if option.delivery == "sync" and late is not None and p.mean == 0:
-        return f"needs {duration(late)}"
-    if p.low >= demand.confidence:
-        return f"rests on grade {option.grade} evidence before its documented window"
-    by = duration(demand.deadline)
-    return f"is {percent(p.mean)} (at least {percent(p.low)}) by {by}"
 
 
 def _none(estimate: Estimate, choice: ModelChoice, loosened: Loosened | None, width: int) -> Band:
