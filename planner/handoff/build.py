@@ -505,7 +505,8 @@ def _fill(
                 line = rower.line(index, row, request)
                 mid, high = estimator.tokens(request)
                 shards.add(index, line, high, mid)
-                keys.write(_json({"index": index, "row": row.number, "key": name}) + b"\n")
+                known = {"index": index, "row": row.number, "key": name, "tokens": mid}
+                keys.write(_json(known) + b"\n")
             except UnsendableError as error:
                 rows.withdraw(_refused(row, rows.workload, str(error)))
                 continue

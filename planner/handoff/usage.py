@@ -18,8 +18,12 @@ class Usage:
     input: int = 0
     """Read anew: neither from a cache nor into one."""
     cache_read: int = 0
+    cache_write: int = 0
+    """Kept for a time that the reply does not state; the others are kept as long as they say."""
     cache_write_5m: int = 0
+    cache_write_30m: int = 0
     cache_write_1h: int = 0
+    cache_write_12h: int = 0
     output: int = 0
     """Written for the reader, without `reasoning`."""
     reasoning: int = 0
@@ -33,7 +37,7 @@ class Usage:
     @property
     def prompt(self) -> int:
         """Everything that was read, which decides a long-context tier."""
-        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h
+        return sum(getattr(self, name) for name in PROMPT)
 
     @property
     def written(self) -> int:
@@ -45,5 +49,12 @@ class Usage:
         """Every token, once."""
         return self.prompt + self.written
 
+    def __add__(self, other: Usage) -> Usage:
+        """The buckets of both; the tier only where both prove the same."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in BUCKETS}
+        return Usage(**sums, tier=self.tier if self.tier == other.tier else None)
+
 
 BUCKETS = tuple(each.name for each in fields(Usage) if each.name != "tier")
+WRITTEN = ("output", "reasoning")
+PROMPT = tuple(name for name in BUCKETS if name not in WRITTEN)

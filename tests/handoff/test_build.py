@@ -109,6 +109,9 @@ def test_every_row_stands_in_the_vendors_words(
     assert [[body[key] for key in limits & set(body)] for _, body in found] == [[128]] * len(ROWS)
     assert all("Be brief." in json.dumps(body) for _, body in found)
     keys = [json.loads(line) for line in (out / builds.ROWS).read_text().splitlines()]
+    manifest = [json.loads(line) for line in (out / builds.MANIFEST).read_text().splitlines()]
+    counted = sum(each.pop("tokens") for each in keys)
+    assert counted == sum(each["estimated_input_tokens"] for each in manifest) > 0
     assert keys == [{"index": n, "row": n + 1, "key": f"k{n}"} for n in range(len(ROWS))]
 
 
