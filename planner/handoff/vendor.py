@@ -79,6 +79,9 @@ class Account:
     organization: str | None = None
     workspace: str | None = None
     project: str | None = None
+    settings: tuple[str, ...] = ()
+    """Variables that are set and steer the vendor's library (address, headers, proxy): their
+    names alone, since a header may be a key."""
 
     @property
     def fingerprint(self) -> str:
@@ -120,6 +123,8 @@ class Batch:
     """What we attached when we made it, where the vendor keeps such things."""
     results: tuple[str, ...] = ()
     """Names of what can be downloaded, empty before the end."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Name -> the vendor's file that holds it, where results are files of their own."""
     errors: tuple[str, ...] = ()
     """Why it failed as a whole."""
     requeue: bool = False
