@@ -103,10 +103,15 @@ def _below(file: _File) -> _File | None:
 def own_folder() -> Path:
     """The user's own pricing files: `$PLANNER_PRICING`, or the platform's place for settings."""
     named = os.environ.get("PLANNER_PRICING")
-    return Path(named) if named else _settings() / "planner" / "pricing"
+    return Path(named) if named else settings() / "pricing"
 
 
-def _settings() -> Path:
+def settings() -> Path:
+    """The user's own settings: `$XDG_CONFIG_HOME/planner`, or the platform's place for them."""
+    return _base() / "planner"
+
+
+def _base() -> Path:
     base = Path(os.environ.get("XDG_CONFIG_HOME", ""))
     if base.is_absolute():
         return base
