@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from planner.catalog import prices
 from planner.catalog import support as supports
+from planner.catalog.freshness import freshness
 from planner.errors import InputError, UnknownFactError, did_you_mean
 from planner.money import ratio
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from planner.catalog import Catalog, Model
     from planner.catalog.audit import Finding
     from planner.catalog.changes import Changes
+    from planner.catalog.facts import Provider
     from planner.catalog.prices import Episode, RateCard
     from planner.catalog.support import Support
     from planner.money import Rate
@@ -40,6 +42,14 @@ class LaneAnswer:
     """The ordinary lane's price on that day, for comparison."""
 
     @property
+    def aged(self) -> tuple[str, ...]:
+        """What is to be said of sources that were read long ago."""
+        sources = [] if self.support.source is None else [self.support.source]
+        sources += self.card.sources if self.card is not None else ()
+        found = freshness(sources, on=self.on)
+        return (*found.warnings, *found.refusals)
+
+    @property
     def discount(self) -> Mapping[str, Decimal] | None:
         """Meter -> rate over the base lane's rate; None for the base lane and without a price."""
         if self.card is None or self.base is None or self.support.lane.base:
@@ -50,6 +60,18 @@ class LaneAnswer:
             for meter, rate in self.card.rates.items()
             if listed.get(meter)
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoLane:
+    """The catalog knows no such lane of the vendor: not a no, for nobody may have read it yet."""
+
+    on: date
+    model: Model
+    lane: str
+    why: str
+    lanes: tuple[LaneAnswer, ...]
+    """What there is instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,17 +121,34 @@ def _priced(
     )
 
 
-def batch_lane(catalog: Catalog, model: Model) -> str:
-    """The lane that takes rows by the batch; UnknownFactError where its vendor has none."""
+def support_answer(
+    catalog: Catalog, model: Model, lane: str | None, *, on: date
+) -> LaneAnswer | NoLane:
+    """One model in one lane, the one that takes batches where none is named.
+
+    UnknownFactError for a name that is no lane of any vendor.
+    """
     provider = catalog.provider(model.provider)
-    for lane in provider.lanes.values():
-        if lane.per_batch is not None:
-            return lane.id
-    raise UnknownFactError.of(
-        "no-batch-lane",
-        f"{provider.name} has no batch lane in the catalog",
-        hint=f"say --lane; its lanes: {', '.join(provider.lanes)}",
+    wanted = lane or _batch_lane(provider)
+    if wanted in provider.lanes or not any(wanted in each.lanes for each in catalog.providers):
+        return lane_answer(catalog, model, wanted, on=on)
+    return NoLane(
+        on=on,
+        model=model,
+        lane=wanted,
+        why=f"{provider.name} has no lane {wanted!r} in the catalog",
+        lanes=_of_model(catalog, model, None, on),
     )
+
+
+def _batch_lane(provider: Provider) -> str:
+    """The vendor's lane that takes rows by the batch, or the usual name of one."""
+    lanes = (lane.id for lane in provider.lanes.values() if lane.per_batch is not None)
+    return next(lanes, BATCH)
+
+
+BATCH = "batch"
+"""What the lane that takes rows by the batch is called at nearly every vendor."""
 
 
 def price_answer(
@@ -216,10 +255,18 @@ def _of_model(catalog: Catalog, model: Model, lane: str | None, on: date) -> tup
     return tuple(answers)
 
 
+def fitting(
+    found: tuple[tuple[LaneAnswer, ...], ...], terms: tuple[str, ...]
+) -> tuple[tuple[LaneAnswer, ...], ...]:
+    """Those of a support matrix that fit the terms."""
+    return tuple(each for each in found if all(_fits(term, each[0].model, each) for term in terms))
+
+
 def _fits(term: str, model: Model, answers: tuple[LaneAnswer, ...]) -> bool:
     lane, colon, state = term.lower().partition(":")
     if colon:
-        return any(each.support.lane.id == lane and each.support.state == state for each in answers)
+        states = {each.support.lane.id: each.support.state for each in answers}
+        return states.get(lane, "unknown" if lane == BATCH else None) == state
     return _named(term, model)
 
 

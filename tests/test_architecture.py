@@ -187,6 +187,7 @@ VENDORS = "planner/handoff/providers/"
 """The only place that may name a vendor: adapters speak the vendors' own words."""
 
 WORDS = {
+    ("planner/lookups.py", "batch"): "what the lane that takes batches is usually called",
     ("planner/workload/prompt.py", "batch"): "the format of a file of ready-made requests",
     ("planner/workload/readers.py", "batch"): "the format of a file of ready-made requests",
 }

@@ -57,6 +57,31 @@ def test_an_unknown_is_neither(ask: Ask) -> None:
     assert found["evidence"]["via"] == "dataset"
 
 
+def test_a_vendor_without_a_batch_lane_is_unknown_with_what_it_has(ask: Ask) -> None:
+    answer = ask("check", "deepseek-flash", "--as-of", "2026-11-22")
+    assert (answer.exit_code, answer.err) == (3, "")
+    lines = answer.out.splitlines()
+    assert lines[0] == "UNKNOWN: deepseek-flash, batch, 2026-11-22"
+    assert any(line.startswith("  offpeak: yes") and "input x0.5" in line for line in lines)
+    found = json.loads(ask("check", "deepseek-flash", "--lane", "flex", "--format", "json").out)
+    assert (found["lane"], found["support"], found["evidence"]) == ("flex", "unknown", None)
+    assert [each["lane"] for each in found["lanes"]] == ["standard", "offpeak"]
+
+
+def test_a_lane_of_no_vendor_is_a_mistake(ask: Ask) -> None:
+    answer = ask("check", "deepseek-flash", "--lane", "ofpeak")
+    assert (answer.exit_code, answer.out) == (3, "")
+    assert "did you mean offpeak" in answer.err
+
+
+def test_old_readings_are_said(ask: Ask) -> None:
+    fresh, old = (ask("check", "grok-4.3", "--as-of", day) for day in ("2026-11-22", "2027-03-30"))
+    assert "warning" not in fresh.out
+    assert "  warning: source " in old.out
+    found = json.loads(ask("check", "grok-4.3", "--as-of", "2027-03-30", "--format", "json").out)
+    assert len(found["warnings"]) == old.out.count("  warning: ")
+
+
 def test_the_keys_that_scripts_rely_on(ask: Ask) -> None:
     found = json.loads(ask("check", "claude-haiku-5-5", "--format", "json").out)
     assert (

@@ -318,3 +318,21 @@ def test_every_problem_of_a_job_file_is_reported_with_its_line(ask: Ask, tmp_pat
     assert "job.yaml:2" in answer.err
     assert "job.yaml:3" in answer.err
     assert "did you mean model?" in answer.err
+
+
+def test_a_terminal_folds_at_its_own_width_and_a_file_never(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = ("check", "grok-4.3", "--as-of", "2027-03-30")
+    fixed = ask(*asked).out
+    for columns, widest in ((72, 72), (30, 60), (300, 120)):
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stdout.isatty", lambda: True)
+            patch.setenv("COLUMNS", str(columns))
+            out = ask(*asked).out
+            assert out != fixed
+            folded = [line for line in out.splitlines() if "http" not in line]
+            assert max(map(len, folded)) in range(widest - 25, widest + 1)
+            ask(*asked, "-o", str(tmp_path / "answer.txt"))
+            assert (tmp_path / "answer.txt").read_text(encoding="utf-8") == fixed
+    assert ask(*asked).out == fixed

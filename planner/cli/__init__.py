@@ -8,12 +8,14 @@ cost more time than most answers.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
 from planner import __version__
 from planner.cli.flags import INTERRUPTED, YES, Arguments, Parser, parser
 from planner.errors import PlannerError
+from planner.report.layout import WIDTH, page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,13 +54,22 @@ def _run(argv: list[str], clock: Clock, screen: Screen | None) -> int:
             add_flags, command = parts(name)
             made = parser(f"planner {name}", title)
             add_flags(made)
-            return command(vars(made.parse_args(rest)), clock)
+            arguments = vars(made.parse_args(rest))
+            with page(_width(arguments)):
+                return command(arguments, clock)
     group = argv[0] if argv else ""
     if any(name.startswith(f"{group} ") for name in COMMANDS):
         _listing(group).parse_args(argv[1:])
     if group in ("-h", "--help", "--version"):
         _listing().parse_args(argv)
     return _screen(argv, clock, screen)
+
+
+def _width(arguments: Arguments) -> int:
+    """Characters a line: the terminal's own, or a fixed number for files and pipes."""
+    if "output" in arguments or not sys.stdout.isatty():
+        return WIDTH
+    return shutil.get_terminal_size((WIDTH, 0)).columns
 
 
 def _screen(argv: list[str], clock: Clock, screen: Screen | None) -> int:

@@ -69,14 +69,16 @@ def _check(arguments: Arguments, clock: Clock) -> int:
 
     catalog = catalog_of(arguments)
     model = catalog.model(arguments["model"])
-    lane = arguments.get("lane") or lookups.batch_lane(catalog, model)
     on = as_of(arguments, clock())
-    answer = lookups.lane_answer(catalog, model, lane, on=on)
+    answer = lookups.support_answer(catalog, model, arguments.get("lane"), on=on)
+    if isinstance(answer, lookups.NoLane):
+        write(facts.NO_LANE[arguments.get("format", "table")](answer), arguments)
+        return UnknownFactError.exit_code
     now = None
     if "live" in arguments:
         from planner.handoff.providers import live
 
-        now = live.live(catalog, model, lane, on=on)
+        now = live.live(catalog, model, answer.support.lane.id, on=on)
     write(facts.CHECK[arguments.get("format", "table")](answer, now), arguments)
     return {"yes": YES, "no": NO}.get(answer.support.state, UnknownFactError.exit_code)
 

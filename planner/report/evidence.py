@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from planner.money import plain
-from planner.report.layout import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,12 +21,12 @@ VIA = {
 }
 
 
-def told(source: Source) -> Iterator[str]:
-    """Where it was read, when and how; and the vendor's words where they are kept."""
+def told(source: Source) -> Iterator[tuple[str, str]]:
+    """Where it was read, when and how, and the vendor's words where they are kept: labelled."""
     if source.quote:
-        yield wrapped(f'"{source.quote}"', first="  says: ")
-    yield f"  read: {_how(source)}"
-    yield f"  source: {source.url}"
+        yield "says", f'"{source.quote}"'
+    yield "read", _how(source)
+    yield "source", source.url
 
 
 def line(source: Source) -> str:

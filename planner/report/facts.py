@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from planner.catalog.prices import Change, RateCard
     from planner.handoff.providers.live import Compared
-    from planner.lookups import LaneAnswer, PriceAnswer
+    from planner.lookups import LaneAnswer, NoLane, PriceAnswer
 
 
 def support(answer: LaneAnswer, now: Compared | None = None) -> str:
@@ -23,9 +23,7 @@ def support(answer: LaneAnswer, now: Compared | None = None) -> str:
     found, lane = answer.support, answer.support.lane
     lines = [f"{found.state.upper()}: {answer.model.id}, {lane.id} ({lane.title}), {answer.on}"]
     lines.append(wrapped(found.why, first="  "))
-    lines += _facts(answer)
-    if found.source is not None:
-        lines += list(evidence.told(found.source))
+    lines += [wrapped(text, first=f"  {name}: ") for name, text in told(answer)]
     if found.state == "unknown":
         lines.append(
             wrapped(
@@ -36,6 +34,20 @@ def support(answer: LaneAnswer, now: Compared | None = None) -> str:
         )
     if now is not None:
         lines += _now(now)
+    return "\n".join(lines) + "\n"
+
+
+def no_lane(answer: NoLane) -> str:
+    """That nothing says yes or no, and what the model's vendor has instead."""
+    lines = [f"UNKNOWN: {answer.model.id}, {answer.lane}, {answer.on}"]
+    lines.append(wrapped(answer.why, first="  "))
+    for each in answer.lanes:
+        lane, note = each.support.lane, each.support.note
+        said = ", ".join(f"{meter} x{plain(cut)}" for meter, cut in (each.discount or {}).items())
+        price = f", of the ordinary price: {said}" if said else ""
+        noted = f". {note}" if note else ""
+        first = f"  {lane.id}: "
+        lines.append(wrapped(f"{each.support.state} ({lane.title}){price}{noted}", first=first))
     return "\n".join(lines) + "\n"
 
 
@@ -56,23 +68,29 @@ def _now(now: Compared) -> Iterator[str]:
     yield from (wrapped(note, first="    ") for note in now.reading.notes)
 
 
-def _facts(answer: LaneAnswer) -> Iterator[str]:
-    """What holds where the lane is, or may be, supported."""
-    if answer.support.state == "no":
-        if answer.support.note:
-            yield wrapped(answer.support.note, first="  note: ")
-        return
+def told(answer: LaneAnswer) -> Iterator[tuple[str, str]]:
+    """What holds where the lane is, or may be, supported, and who says so: label and text."""
+    if answer.support.state != "no":
+        yield from _offered(answer)
+    elif answer.support.note:
+        yield "note", answer.support.note
+    if answer.support.source is not None:
+        yield from evidence.told(answer.support.source)
+    yield from (("warning", text) for text in answer.aged)
+
+
+def _offered(answer: LaneAnswer) -> Iterator[tuple[str, str]]:
     yield from _rates(answer)
     if answer.support.ends is not None:
-        yield f"  ends: not offered from {answer.support.ends} on"
+        yield "ends", f"not offered from {answer.support.ends} on"
     lane = answer.support.lane
     if lane.window is not None:
         ends = (lane.at_window or "what happens at its end is not stated").replace("_", " ")
         usual = f"; usual: {lane.usual}" if lane.usual else ""
-        yield wrapped(f"{duration(lane.window)}, {ends}{usual}", first="  window: ")
+        yield "window", f"{duration(lane.window)}, {ends}{usual}"
     limits = ", ".join(f"{most:,} {what}" for what, most in (lane.per_batch or {}).items())
     kept = None if lane.results_kept is None else duration(lane.results_kept)
-    told = (
+    said = (
         ("per batch", limits),
         ("results kept", kept),
         ("billed", ", ".join(f"{what} {said}" for what, said in lane.billed.items())),
@@ -82,24 +100,24 @@ def _facts(answer: LaneAnswer) -> Iterator[str]:
         ("inferred", answer.support.inferred),
         ("!", "; ".join(answer.support.begun_since_read)),
     )
-    yield from (wrapped(text, first=f"  {name}: ") for name, text in told if text)
+    yield from ((name, text) for name, text in said if text)
 
 
-def _rates(answer: LaneAnswer) -> Iterator[str]:
+def _rates(answer: LaneAnswer) -> Iterator[tuple[str, str]]:
     card = answer.card
     if card is None:
-        yield wrapped(f"not known: {answer.no_price}", first="  price: ")
+        yield "price", f"not known: {answer.no_price}"
         return
     known = "price" if answer.support.state == "yes" else "price, if it is offered"
-    yield wrapped(f"{listed(card.rates, '$')} per million tokens", first=f"  {known}: ")
+    yield known, f"{listed(card.rates, '$')} per million tokens"
     for tier in card.tiers:
         sign = ">=" if tier.inclusive else ">"
-        yield wrapped(listed(tier.rates, "$"), first=f"  prompts {sign} {tier.edge:,}: ")
+        yield f"prompts {sign} {tier.edge:,}", listed(tier.rates, "$")
     if card.next_change is not None and card.next_change.date != answer.support.ends:
-        yield wrapped(_next(card.next_change), first="  next: ")
+        yield "next", _next(card.next_change)
     if answer.discount:
         cuts = ", ".join(f"{meter} x{plain(cut)}" for meter, cut in answer.discount.items())
-        yield wrapped(cuts, first="  of the ordinary price: ")
+        yield "of the ordinary price", cuts
 
 
 def price(answer: PriceAnswer) -> str:
@@ -215,6 +233,7 @@ def support_data(answer: LaneAnswer) -> Json:
         "inferred": found.inferred,
         "ends": None if found.ends is None else found.ends.isoformat(),
         "begun_since_read": list(found.begun_since_read),
+        "warnings": list(answer.aged),
         "next_change": None if answer.card is None else _change(answer.card),
         "window": lane.window,
         "at_window": lane.at_window,
@@ -228,6 +247,21 @@ def support_data(answer: LaneAnswer) -> Json:
         "needs": lane.needs,
         "max_output": lane.max_output or answer.model.max_output,
         "note": found.note,
+    }
+
+
+def no_lane_data(answer: NoLane) -> Json:
+    """`planner.support/1` of a lane that the catalog does not know; the lanes there are with it."""
+    return {
+        "schema": "planner.support/1",
+        "provider": answer.model.provider,
+        "model": answer.model.id,
+        "lane": answer.lane,
+        "as_of": answer.on.isoformat(),
+        "support": "unknown",
+        "why": answer.why,
+        "evidence": None,
+        "lanes": [support_data(each) for each in answer.lanes],
     }
 
 
@@ -316,6 +350,10 @@ def _models_json(answers: Sequence[Sequence[LaneAnswer]]) -> str:
 CHECK: Mapping[str, Callable[[LaneAnswer, Compared | None], str]] = {
     "table": support,
     "json": _check_json,
+}
+NO_LANE: Mapping[str, Callable[[NoLane], str]] = {
+    "table": no_lane,
+    "json": lambda answer: as_json(no_lane_data(answer)),
 }
 PRICES: Mapping[str, Callable[[PriceAnswer], str]] = {
     "table": price,

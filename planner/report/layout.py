@@ -6,13 +6,18 @@ amount of money is a wrong one.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 WIDTH = 100
+"""Characters a line where no terminal says otherwise."""
+
+NARROWEST, WIDEST = 60, 120
 UNKNOWN = "-"
 GAP = "  "
 GLUE = "\u00a0"
@@ -70,14 +75,29 @@ def printable(text: str) -> str:
     )
 
 
-def wrapped(text: str, *, first: str = "", later: str | None = None, width: int = WIDTH) -> str:
+_page: ContextVar[int] = ContextVar("page", default=WIDTH)
+
+
+@contextmanager
+def page(width: int) -> Iterator[None]:
+    """Fold paragraphs at the width of a terminal, within what can be read, until it closes."""
+    before = _page.set(min(max(width, NARROWEST), WIDEST))
+    try:
+        yield
+    finally:
+        _page.reset(before)
+
+
+def wrapped(
+    text: str, *, first: str = "", later: str | None = None, width: int | None = None
+) -> str:
     """A paragraph folded at words, its first line behind `first`, the others behind `later`."""
     import textwrap
 
     indent = " " * len(first) if later is None else later
     folded = textwrap.fill(
         printable(text).replace(" %", f"{GLUE}%"),
-        width=width,
+        width=width or _page.get(),
         initial_indent=first,
         subsequent_indent=indent,
         break_long_words=False,
