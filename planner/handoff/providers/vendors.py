@@ -1,0 +1,59 @@
+"""Which vendors planner hands jobs to: one line each.
+
+A module is loaded when its vendor is asked for; until then no vendor's library is.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from planner.errors import UnknownFactError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from planner.handoff.keys import Key
+    from planner.handoff.vendor import BatchVendor, RealtimeVendor
+
+BATCHES: Mapping[str, str] = {
+    "anthropic": "planner.handoff.providers.anthropic_batches",
+    "openai": "planner.handoff.providers.openai_batches",
+}
+"""Vendor -> the module with its `open_batches`."""
+
+REALTIME: Mapping[str, str] = {
+    "anthropic": "planner.handoff.providers.anthropic_realtime",
+    "openai": "planner.handoff.providers.openai_realtime",
+}
+"""Vendor -> the module with its `open_realtime`."""
+
+
+def open_batches(
+    provider: str, *, base_url: str | None = None, key: Key | None = None
+) -> BatchVendor:
+    """A vendor's batches, its account asked for with one harmless question.
+
+    The key is looked for where it usually is unless one is given. UnknownFactError (exit 3),
+    VendorError (exit 4) without a key or the vendor's library; and what any call may raise.
+    """
+    opened = import_module(_module(BATCHES, provider)).open_batches(key, base_url)
+    return cast("BatchVendor", opened)
+
+
+def open_realtime(
+    provider: str, *, base_url: str | None = None, key: Key | None = None
+) -> RealtimeVendor:
+    """A vendor's single requests; errors as of `open_batches`."""
+    opened = import_module(_module(REALTIME, provider)).open_realtime(key, base_url)
+    return cast("RealtimeVendor", opened)
+
+
+def _module(table: Mapping[str, str], provider: str) -> str:
+    if provider not in table:
+        raise UnknownFactError.of(
+            "no-vendor",
+            f"planner hands no jobs to {provider} yet",
+            hint=f"it does for {', '.join(table)}",
+        )
+    return table[provider]
