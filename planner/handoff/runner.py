@@ -1,0 +1,615 @@
+"""Rows sent one by one, as fast as the plan said and no faster; each paid for once.
+
+One pump admits rows in order (`pacing`), a task a row waits for its reply, and nothing counts
+before the journal has it. Everything that can go wrong with a request ends in one of four ways:
+the row is done with, it goes again and that counts against its retries, it goes again and that
+does not (the vendor was busy), or the whole run stops and says why. Leaving retries to the
+vendor's library was rejected: it repeats what may have been billed, and nobody counts it.
+
+A row may be sent twice only after a request of which nobody knows whether it was billed; such
+requests are counted, priced at their ceiling, and limited in number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import json
+import signal
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from planner.decision.realtime import FIRST_WAIT, makespan
+from planner.handoff.billing import Book, sum_of
+from planner.handoff.build import ROWS
+from planner.handoff.pacing import CROWDED, Pacer
+from planner.handoff.usage import PROMPT, Usage
+from planner.handoff.vendor import Reply, RowResult
+from planner.money import ZERO, Usd, plus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from planner.handoff.build import Shard
+    from planner.handoff.clock import Clock
+    from planner.handoff.journal import Journal
+    from planner.handoff.pacing import Pace, Ticket
+    from planner.handoff.plan import Plan
+    from planner.handoff.vendor import RealtimeVendor
+
+SYNC_EVERY: Final = 1.0
+"""Seconds from a reply to the disk, at the most."""
+SYNC_ROWS: Final = 200
+TURN: Final = 0.5
+"""Seconds after which a wait looks up: a person may have asked to stop."""
+UNREACHABLE_AFTER: Final = 180.0
+"""Seconds in which no request reached the vendor before the run stops."""
+TURNED_AWAY: Final = 50
+"""Times a row may be turned away while others pass, before it is taken to be at fault."""
+DRAIN: Final = 120.0
+"""Seconds that replies are waited for after a stop."""
+RATE_OVER: Final = 30.0
+"""Seconds that the rate shown is taken over."""
+DOUBTS_AT_LEAST: Final = 20
+DOUBTS_SHARE: Final = 100
+"""Requests in doubt that a run bears: one part in so many of its rows, and some in any case."""
+DENSEST: Final = 2
+"""A row may hold so many times the tokens that it was counted at."""
+WRITES: Final = tuple(name for name in PROMPT if name.startswith("cache_write"))
+INTERRUPTED: Final = "interrupted"
+CAPPED: Final = "cap"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One request, exactly as it was checked, and the prompt tokens it was counted at."""
+
+    index: int
+    custom_id: str
+    body: bytes
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What a row costs, and what it costs at the most, at the rates of one lane of the plan."""
+
+    book: Book
+    lane: str
+    max_output: int
+    caches: bool = False
+    """A row may write to a cache, which costs more than reading anew."""
+
+    @classmethod
+    def of(cls, plan: Plan, lane: str) -> Prices:
+        """Those of a plan, in one of the lanes that it pins."""
+        limit = plan.request.max_output_tokens
+        return cls(book=Book.of(plan), lane=lane, max_output=limit, caches=plan.choice.cache)
+
+    def billed(self, usage: Usage) -> Usd | None:
+        """What this usage costs; None where a rate is not known."""
+        return sum_of(self.book.priced(usage, self.lane))
+
+    def ceiling(self, row: Row) -> Usd:
+        """The most that one request of the row may cost: a long prompt and the longest answer.
+
+        The count of a row may be off by a factor, but no token is shorter than a byte.
+        ValueError where the lane has no rate for it, which no plan has.
+        """
+        prompt = min(len(row.body), DENSEST * row.tokens)
+        meters = ("input", *WRITES) if self.caches else ("input",)
+        prompts: list[dict[str, Any]] = [{each: prompt} for each in meters]
+        costs = [self.billed(Usage(output=self.max_output, **each)) for each in prompts]
+        known = [cost for cost in costs if cost is not None]
+        if not known:
+            raise ValueError(f"no rate is known for input and output in {self.lane}")
+        return max(known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is; seconds and US dollars."""
+
+    rows: int
+    done: int
+    """Rows whose last word is on the disk."""
+    failed: int
+    """Of these, rows without an answer."""
+    in_flight: int
+    waiting: int
+    """Rows that will go again."""
+    slots: int
+    ambiguous: int
+    per_second: float | None
+    """Rows done a second, lately; None before the first."""
+    elapsed: float
+    left: float | None
+    """At that rate."""
+    planned: float
+    """The whole run as the plan has it (P50), counted from its own start."""
+    billed: Usd
+    held: Usd
+    """Ceilings of what is out and of what is in doubt."""
+    cap: Usd | None
+    waits_for: str | None
+    """What keeps the next row from going out; None: nothing does, or there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """Something that a person should hear at once."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A row that is done with, once the disk has it."""
+
+    row: Row
+    reply: Reply
+    result: RowResult
+    billed: Usd | None
+    attempts: int
+    seconds: float
+    """Of the last request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to, all earlier runs of its journal with it."""
+
+    rows: int
+    done: int
+    outcomes: Mapping[str, int]
+    requests: int
+    ambiguous: int
+    billed: Usd
+    held: Usd
+    """Ceilings of requests of which nobody knows whether they were billed."""
+    unpriced: int
+    usage: Usage | None
+    stopped: str | None
+    """Why rows are left: INTERRUPTED, CAPPED, or what the vendor said; None: none are."""
+    seconds: float
+
+    @property
+    def left(self) -> int:
+        """Rows that another run has to send."""
+        return self.rows - self.done
+
+
+@dataclass(order=True, slots=True)
+class _Again:
+    """A row that goes again, and from when on it may."""
+
+    ready: float
+    order: int
+    row: Row = field(compare=False)
+
+
+class Runner:
+    """One run through the rows of a job, or of a pilot: a new one goes on where it ended."""
+
+    def __init__(  # noqa: PLR0913 -- a run is put together in one place
+        self,
+        vendor: RealtimeVendor,
+        endpoint: str,
+        pace: Pace,
+        journal: Journal,
+        prices: Prices,
+        clock: Clock,
+        *,
+        rows: int,
+        cap: Usd | None = None,
+        spent: Usd = ZERO,
+        most_doubts: int | None = None,
+        on_answer: Callable[[Answer], None] | None = None,
+        narrate: Callable[[Progress | Said], None] | None = None,
+    ) -> None:
+        """`rows`: how many there are in all, those done before among them.
+
+        `cap` bounds `spent` (of other legs of the job) plus what is billed plus the ceilings of
+        what is out or in doubt. `on_answer` hears of each row when the disk has it.
+        """
+        self._vendor, self._endpoint = vendor, endpoint
+        self._journal, self._prices, self._clock = journal, prices, clock
+        self._pace, self._retries = pace, pace.load.retries
+        self._rows, self._cap, self._spent = rows, cap, spent
+        allowed = max(DOUBTS_AT_LEAST, rows // DOUBTS_SHARE)
+        self._most_doubts = allowed if most_doubts is None else most_doubts
+        self._on_answer = on_answer or (lambda _answer: None)
+        self._narrate = narrate or (lambda _event: None)
+        self._started = clock.now()
+        self._pacer = Pacer(pace, 0.0)
+        self._again: list[_Again] = []
+        self._order = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._stopped: str | None = None
+        self._answers: list[Answer] = []
+        self._turned_away: dict[int, tuple[int, int]] = {}
+        self._answered = 0
+        self._reached = 0.0
+        self._waits_for: str | None = None
+        self._marks: deque[tuple[float, int]] = deque()
+        self._durable = len(journal.standing.done)
+        self._broken: BaseException | None = None
+        self._planned = makespan(replace(pace.load, rows=max(0, rows - self._durable))).p50
+
+    # what a person does
+
+    def interrupt(self) -> None:
+        """First: send nothing more and wait for what is out. Second: do not wait either."""
+        if self._stopped == INTERRUPTED:
+            for task in self._tasks:
+                task.cancel()
+        self._stop(INTERRUPTED)
+
+    # the run
+
+    async def run(self, rows: Iterable[Row]) -> Outcome:
+        """Send every row that is not done with yet; returns when none is out any more."""
+        self._report_lost()
+        ticker = asyncio.create_task(self._tick())
+        ticker.add_done_callback(self._intact)
+        try:
+            await self._pump(iter(rows))
+            await self._drained()
+        finally:
+            for task in (ticker, *self._tasks):
+                task.cancel()
+            await asyncio.gather(ticker, *self._tasks, return_exceptions=True)
+            self._settle()
+        if self._broken is not None:
+            raise self._broken
+        self._narrate(self.progress())
+        return self.outcome()
+
+    async def _pump(self, rows: Iterator[Row]) -> None:
+        """Admit rows in order, those that go again before new ones."""
+        fresh = next(rows, None)
+        while self._stopped is None:
+            if self._again and self._again[0].ready <= self._now():
+                row = heapq.heappop(self._again).row
+            elif fresh is not None:
+                row, fresh = fresh, next(rows, None)
+            elif self._tasks or self._again:
+                await self._look_up()
+                continue
+            else:
+                return
+            if self._wanted(row) and await self._clear(row):
+                self._send(row)
+
+    async def _look_up(self) -> None:
+        """Until a reply comes, or the first row that goes again is due."""
+        if self._again:
+            await self._rest(self._again[0].ready - self._now())
+        else:
+            await self._reply()
+
+    def _wanted(self, row: Row) -> bool:
+        return row.index not in self._journal.standing.done
+
+    async def _clear(self, row: Row) -> bool:
+        """Wait until the row may go out; False where the run stops before."""
+        charge, ceiling = self._pace.charge(row.tokens), self._prices.ceiling(row)
+        while self._stopped is None:
+            if self._pacer.full:
+                self._waits_for = "concurrency"
+                await self._reply()
+            elif not self._affordable(ceiling):
+                await self._until_affordable()
+            else:
+                seconds, self._waits_for = self._pacer.wait(charge, self._now())
+                if not seconds:
+                    return True
+                await self._rest(seconds)
+        return False
+
+    def _affordable(self, ceiling: Usd) -> bool:
+        return self._cap is None or plus(self._committed, ceiling) <= self._cap
+
+    async def _until_affordable(self) -> None:
+        """What is out may cost less than its ceilings; if nothing is, the cap is reached."""
+        self._waits_for = "the cap"
+        if self._tasks:
+            await self._reply()
+        else:
+            self._stop(CAPPED)
+
+    @property
+    def _committed(self) -> Usd:
+        """The most that all legs may cost by now."""
+        standing = self._journal.standing
+        return plus(plus(self._spent, standing.billed), plus(standing.held, standing.out))
+
+    def _send(self, row: Row) -> None:
+        """Write the intent, then let the request go."""
+        attempt = self._journal.intend(row.index, self._prices.ceiling(row))
+        ticket = self._pacer.admit(self._pace.charge(row.tokens), self._now())
+        task = asyncio.create_task(self._ask(row, attempt, ticket))
+        self._tasks.add(task)
+        task.add_done_callback(self._gone)
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._wake.set()
+        self._intact(task)
+
+    def _intact(self, task: asyncio.Task[None]) -> None:
+        """What cannot be written down must not be sent."""
+        if not task.cancelled() and task.exception() is not None:
+            self._broken = self._broken or task.exception()
+            self._stop("the journal cannot be written")
+
+    async def _ask(self, row: Row, attempt: int, ticket: Ticket) -> None:
+        sent = self._now()
+        try:
+            reply = await self._vendor.ask(row.custom_id, self._endpoint, row.body)
+        except asyncio.CancelledError:
+            self._pacer.abandon()  # its intent stays open: in doubt, as after a kill
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever broke, the request may have been billed
+            reply = Reply(kind="ambiguous", message=f"{type(error).__name__}: {error}")
+        self._landed(row, attempt, ticket, reply, self._now() - sent)
+
+    # what becomes of a reply
+
+    def _landed(self, row: Row, attempt: int, ticket: Ticket, reply: Reply, seconds: float) -> None:
+        """Judge the reply, write it down, and send the row again where that is due."""
+        now = self._now()
+        usage = None if reply.result is None else reply.result.usage
+        billed = None if usage is None else self._prices.billed(usage)
+        self._pacer.settle(ticket, reply, now, usage=usage, billed=float(billed or 0))
+        counts = self._counts(row, reply)
+        result = self._last_word(row, reply, self._failures(row) + counts)
+        self._journal.record(
+            row.index,
+            attempt,
+            reply,
+            final=result is not None,
+            counts=counts,
+            billed=billed,
+            result=result or reply.result,
+            at=self._clock.now(),
+            seconds=seconds,
+        )
+        if result is not None:
+            done = Answer(
+                row=row,
+                reply=reply,
+                result=result,
+                billed=billed,
+                attempts=attempt,
+                seconds=seconds,
+            )
+            self._finish(done)
+        elif reply.stop is None:
+            self._put_back(row, now)
+        self._look_around(reply, now)
+
+    def _counts(self, row: Row, reply: Reply) -> bool:
+        """Whether a reply counts against the row's retries: not while the vendor is the cause."""
+        if reply.stop is not None or reply.kind == "not_sent":
+            return False
+        if reply.kind in ("limited", "overloaded") and reply.status in CROWDED:
+            return self._turned(row) > TURNED_AWAY
+        result = reply.result
+        return result is None or result.outcome != "succeeded"
+
+    def _turned(self, row: Row) -> int:
+        """Times the row was turned away, counted once between answers to others."""
+        times, before = self._turned_away.get(row.index, (0, -1))
+        if self._answered > before:
+            times += 1
+            self._turned_away[row.index] = times, self._answered
+        return times
+
+    def _failures(self, row: Row) -> int:
+        return self._journal.standing.failures.get(row.index, 0)
+
+    def _last_word(self, row: Row, reply: Reply, failures: int) -> RowResult | None:
+        """The result that the row is done with; None: it goes again, or the run stops."""
+        if reply.stop is not None:
+            return None
+        result = reply.result
+        if result is not None and (result.outcome == "succeeded" or result.permanent):
+            return result
+        refused = reply.kind == "refused"
+        if not refused and (failures <= self._retries or reply.kind == "not_sent"):
+            return None
+        said = reply.message or reply.kind
+        return result or RowResult(
+            custom_id=row.custom_id,
+            outcome="errored",
+            error=f"{reply.kind}: {said}",
+            permanent=refused,
+        )
+
+    def _finish(self, answer: Answer) -> None:
+        self._turned_away.pop(answer.row.index, None)
+        self._answers.append(answer)
+        if self._journal.unsynced >= SYNC_ROWS:
+            self._settle()
+
+    def _put_back(self, row: Row, now: float) -> None:
+        """As the plan has it: half a second after the first failure, then twice as long each."""
+        failures = self._failures(row)
+        wait = FIRST_WAIT * 2 ** min(failures - 1, _DOUBLINGS) if failures else 0.0
+        self._order += 1
+        heapq.heappush(self._again, _Again(now + wait, self._order, row))
+
+    def _look_around(self, reply: Reply, now: float) -> None:
+        """What one reply says of all others."""
+        self._answered += reply.kind == "answered"
+        if reply.stop is not None:
+            self._stop(reply.stop)
+        if reply.kind != "not_sent":
+            self._reached = now
+        elif now - self._reached > UNREACHABLE_AFTER:
+            self._stop(f"unreachable: {reply.message}")
+        if self._journal.standing.ambiguous > self._most_doubts:
+            self._stop(_too_many(self._journal.standing.ambiguous))
+
+    def _stop(self, why: str) -> None:
+        """Send nothing more; the first reason stands."""
+        if self._stopped is None:
+            self._stopped = why
+            self._narrate(Said(text=f"stopping ({why}): {len(self._tasks)} requests are out"))
+        self._wake.set()
+
+    # waiting
+
+    def _now(self) -> float:
+        """Seconds since this run began."""
+        return (self._clock.now() - self._started).total_seconds()
+
+    async def _rest(self, seconds: float) -> None:
+        await self._clock.pause(min(max(seconds, 0.0), TURN))
+
+    async def _reply(self) -> None:
+        """Until a request that is out is done, or somebody asks to stop."""
+        self._wake.clear()
+        await self._wake.wait()
+
+    async def _drained(self) -> None:
+        """What is out comes back, unless that takes too long."""
+        until = self._now() + DRAIN
+        while self._tasks and self._now() < until:
+            await self._rest(TURN)
+
+    # what others see
+
+    async def _tick(self) -> None:
+        while True:
+            await self._clock.pause(SYNC_EVERY)
+            self._settle()
+            self._narrate(self.progress())
+
+    def _settle(self) -> None:
+        """Bring replies to the disk; only then do their rows count."""
+        self._journal.sync()
+        answers, self._answers = self._answers, []
+        self._durable += len(answers)
+        for answer in answers:
+            self._on_answer(answer)
+        for note in self._pacer.notes:
+            self._narrate(Said(text=note))
+        self._pacer.notes.clear()
+
+    def _report_lost(self) -> None:
+        lost = len(self._journal.lost)
+        if lost:
+            text = f"{lost} requests were out when the last run ended: they may be billed"
+            self._narrate(Said(text=text))
+        if self._journal.standing.ambiguous > self._most_doubts:
+            self._stop(_too_many(self._journal.standing.ambiguous))
+
+    def progress(self) -> Progress:
+        """How far it is, now."""
+        standing, now = self._journal.standing, self._now()
+        speed = self._speed(now)
+        left = self._rows - self._durable
+        return Progress(
+            rows=self._rows,
+            done=self._durable,
+            failed=standing.outcomes.total() - standing.outcomes["succeeded"],
+            in_flight=len(self._tasks),
+            waiting=len(self._again),
+            slots=self._pacer.slots,
+            ambiguous=standing.ambiguous,
+            per_second=speed,
+            elapsed=now,
+            left=left / speed if speed else None,
+            planned=self._planned,
+            billed=standing.billed,
+            held=plus(standing.held, standing.out),
+            cap=self._cap,
+            waits_for=self._waits_for if left else None,
+        )
+
+    def _speed(self, now: float) -> float | None:
+        self._marks.append((now, self._durable))
+        while len(self._marks) > 2 and now - self._marks[0][0] > RATE_OVER:  # noqa: PLR2004
+            self._marks.popleft()
+        since, done = self._marks[0]
+        return (
+            (self._durable - done) / (now - since) if now > since and self._durable > done else None
+        )
+
+    def outcome(self) -> Outcome:
+        """What it came to."""
+        standing = self._journal.standing
+        return Outcome(
+            rows=self._rows,
+            done=self._durable,
+            outcomes=dict(standing.outcomes),
+            requests=standing.requests,
+            ambiguous=standing.ambiguous,
+            billed=standing.billed,
+            held=standing.held,
+            unpriced=standing.unpriced,
+            usage=standing.usage,
+            stopped=self._stopped,
+            seconds=self._now(),
+        )
+
+
+def _too_many(doubts: int) -> str:
+    return f"{doubts} requests are in doubt, and may be billed for nothing"
+
+
+def carry_out(runner: Runner, rows: Iterable[Row], vendor: RealtimeVendor) -> Outcome:
+    """Run to the end in this thread, and let the vendor's connections go.
+
+    Ctrl-C stops sending and waits for what is out; a second one does not wait.
+    """
+
+    async def attended() -> Outcome:
+        loop = asyncio.get_running_loop()
+        # Only the main thread of a Unix process can be asked this way.
+        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+            loop.add_signal_handler(signal.SIGINT, runner.interrupt)
+        try:
+            return await runner.run(rows)
+        finally:
+            await vendor.close()
+
+    return asyncio.run(attended())
+
+
+def rows_of(
+    folder: Path, shards: Iterable[Shard], envelope: str, *, done: Container[int] = ()
+) -> Iterator[Row]:
+    """The rows of a build in their order, one in memory at a time, without those done with.
+
+    `envelope` is the key under which the vendor's files hold a request (`Adapter.envelope`).
+    """
+    marker = b',"' + envelope.encode() + b'":'
+    with (folder / ROWS).open("rb") as counted:
+        for shard in shards:
+            with (folder / shard.file).open("rb") as lines:
+                for line in lines:
+                    if line.startswith(_OPENS):
+                        known = json.loads(next(counted))
+                        if known["index"] not in done:
+                            yield _row(line, marker, known)
+
+
+_OPENS = b'{"custom_id":'
+_CLOSES = b",\n"
+_DOUBLINGS = 10
+
+
+def _row(line: bytes, marker: bytes, known: Mapping[str, int]) -> Row:
+    """A line of a shard: exactly the bytes of the body, as they were checked."""
+    line = line.rstrip(_CLOSES)
+    head, _, rest = line.partition(marker)
+    custom_id = str(json.loads(head.partition(b",")[0] + b"}")["custom_id"])
+    assert custom_id.endswith(f"-{known['index']}"), (custom_id, known)
+    return Row(index=known["index"], custom_id=custom_id, body=rest[:-1], tokens=known["tokens"])
