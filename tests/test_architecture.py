@@ -183,8 +183,8 @@ def test_a_heavy_library_would_be_seen() -> None:
 
 # ---------------------------------------------------------------- facts live in pricing/
 
-VENDORS = "planner/handoff/providers/"
-"""The only place that may name a vendor: adapters speak the vendors' own words."""
+VENDORS = ("planner/handoff/providers/", "planner/handoff/rehearsal/")
+"""The only places that may name a vendor: adapters and the rehearsal speak vendors' own words."""
 
 WORDS = {
     ("planner/lookups.py", "batch"): "what the lane that takes batches is usually called",

@@ -1,0 +1,686 @@
+"""OpenAI's Files, Batches, Responses and Chat Completions, as library and recordings have them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from planner.handoff.rehearsal import protocol
+from planner.handoff.rehearsal.http import Reply
+from planner.handoff.rehearsal.laws import CHARACTERS_A_TOKEN, RowError
+from planner.handoff.rehearsal.protocol import Billed, Speaker, VendorError, pattern
+from planner.handoff.rehearsal.spool import Blob, lines
+from planner.handoff.rehearsal.world import File, Problem, Sheet, hexadecimal, stand, token
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import BinaryIO
+
+    from planner.handoff.rehearsal.faults import Fault
+    from planner.handoff.rehearsal.laws import Answer
+    from planner.handoff.rehearsal.protocol import Call
+    from planner.handoff.rehearsal.world import Batch, Stand, World
+
+RESPONSES = "/v1/responses"
+CHAT = "/v1/chat/completions"
+ENDPOINTS = (RESPONSES, CHAT)
+LIMITS = ("max_output_tokens", "max_completion_tokens", "max_tokens")
+READ = ("instructions", "input", "messages", "tools")
+PAGE = 20
+MOST_A_PAGE = 100
+MOST_FILES_A_PAGE = 10_000
+MOST_PROBLEMS = 20
+"""A failed batch does not list every line that is wrong."""
+KEEPS_FILES = timedelta(days=30)
+
+TOO_MANY = 429
+OUR_FAULT = 500
+
+
+class OpenAI(Speaker):
+    """The protocol."""
+
+    provider: ClassVar[str] = "openai"
+    routes: ClassVar[tuple[tuple[str, re.Pattern[str], str], ...]] = (
+        ("POST", pattern("/v1/files"), "files.create"),
+        ("GET", pattern("/v1/files"), "files.list"),
+        ("GET", pattern("/v1/files/{}"), "files.retrieve"),
+        ("DELETE", pattern("/v1/files/{}"), "files.delete"),
+        ("GET", pattern("/v1/files/{}/content"), "files.content"),
+        ("POST", pattern("/v1/batches"), "batches.create"),
+        ("GET", pattern("/v1/batches"), "batches.list"),
+        ("GET", pattern("/v1/batches/{}"), "batches.retrieve"),
+        ("POST", pattern("/v1/batches/{}/cancel"), "batches.cancel"),
+        ("POST", pattern(RESPONSES), "responses.create"),
+        ("POST", pattern(CHAT), "chat.create"),
+        ("GET", pattern("/v1/models"), "models.list"),
+        ("GET", pattern("/v1/models/{}"), "models.retrieve"),
+    )
+
+    # --- envelope -----------------------------------------------------------------------
+
+    def error(self, error: VendorError, request_id: str) -> Reply:
+        """`{"error": {...}}`; the request id stands in a header."""
+        del request_id
+        said = {
+            "message": error.message,
+            "type": error.kind,
+            "param": error.more.get("param"),
+            "code": error.code,
+        }
+        reply = Reply.of({"error": said}, error.status)
+        reply.headers |= error.more.get("headers", {})
+        return reply
+
+    def headers(self, call: Call) -> dict[str, str]:
+        """Request id, account and version."""
+        organization, _, project = call.world.tenant.partition("/")
+        said = {
+            "x-request-id": call.request_id,
+            "openai-organization": organization,
+            "openai-version": "2020-10-01",
+            "openai-processing-ms": "20",
+        }
+        return {**said, "openai-project": project} if project else said
+
+    def refusal(self, fault: Fault) -> VendorError:
+        """The vendor's error for a fault."""
+        headers = protocol.retry_after(fault.retry_after)
+        if fault.kind == "spend_limit":
+            return VendorError(
+                429,
+                "insufficient_quota",
+                "You exceeded your current quota, please check your plan and billing details.",
+                code="insufficient_quota",
+                headers=headers,
+            )
+        status = {"not_found": 404, "ramp_limit": 429}.get(fault.kind, fault.status)
+        if status == TOO_MANY:
+            return VendorError(
+                429,
+                "requests",
+                "Rate limit reached. Please slow down.",
+                code="rate_limit_exceeded",
+                headers=headers,
+            )
+        kind = "server_error" if status >= OUR_FAULT else "invalid_request_error"
+        return VendorError(status, kind, f"rehearsed: {status}", headers=headers)
+
+    # --- files --------------------------------------------------------------------------
+
+    async def files_create(self, call: Call) -> Reply:
+        """Keep an uploaded file."""
+        blob = call.request.blob or call.world.spool.keep(call.request.raw)
+        form = await asyncio.to_thread(_form, blob, call.request.headers.get("content-type", ""))
+        if form.file is None or form.fields.get("purpose") is None:
+            raise VendorError(400, "invalid_request_error", "'file' is a required property")
+        stem, dot, suffix = form.name.rpartition(".")
+        if stem and dot and suffix != "jsonl" and form.fields["purpose"] == "batch":
+            raise VendorError(
+                400,
+                "invalid_request_error",
+                f"Invalid file format for Batch API. Must be .jsonl, not .{suffix}",
+                param="file",
+            )
+        number = len(call.world.files) + 1
+        kept = File(
+            id=call.world.name("file-", number),
+            name=form.name,
+            purpose=form.fields["purpose"],
+            created=call.now,
+            blob=form.file,
+            sha256=await asyncio.to_thread(form.file.sha256),
+            expires=call.now + KEEPS_FILES if form.fields["purpose"] == "batch" else None,
+        )
+        call.world.files[kept.id] = kept
+        call.made = kept.id
+        return Reply.of(_file(kept))
+
+    def _file(self, call: Call, name: str) -> File:
+        kept = call.world.files.get(name)
+        if kept is None or (kept.expires is not None and call.now >= kept.expires):
+            raise VendorError(
+                404, "invalid_request_error", f"No such File object: {name}", param="id"
+            )
+        return kept
+
+    async def files_retrieve(self, call: Call) -> Reply:
+        """What is known of a file."""
+        return Reply.of(_file(self._file(call, call.ids[0])))
+
+    async def files_list(self, call: Call) -> Reply:
+        """Newest first."""
+        query = call.request.query
+        there = [
+            each
+            for each in reversed(call.world.files.values())
+            if query.get("purpose") in {None, each.purpose}
+            and (each.expires is None or call.now < each.expires)
+        ]
+        limit = min(int(query.get("limit", MOST_FILES_A_PAGE)), MOST_FILES_A_PAGE)
+        names = [each.id for each in there]
+        if query.get("after") in names:
+            there = there[names.index(query["after"]) + 1 :]
+        return Reply.of(_list([_file(each) for each in there[:limit]], more=len(there) > limit))
+
+    async def files_delete(self, call: Call) -> Reply:
+        """Gone at once."""
+        kept = self._file(call, call.ids[0])
+        del call.world.files[kept.id]
+        return Reply.of({"id": kept.id, "object": "file", "deleted": True})
+
+    async def files_content(self, call: Call) -> Reply:
+        """The bytes of a file."""
+        kept = self._file(call, call.ids[0])
+        headers = {
+            "content-type": "application/octet-stream",
+            "content-disposition": f'attachment; filename="{kept.name}"',
+        }
+        return Reply(200, kept.blob, headers)
+
+    # --- batches ------------------------------------------------------------------------
+
+    async def batches_create(self, call: Call) -> Reply:
+        """Make the batch; its lines are looked at afterwards."""
+        asked = call.request.json()
+        for key in ("input_file_id", "endpoint", "completion_window"):
+            if not isinstance(asked.get(key), str):
+                raise VendorError(
+                    400, "invalid_request_error", f"Missing required parameter: '{key}'.", param=key
+                )
+        _fit(asked)
+        wait = protocol.too_many_creates(call.world, call.now)
+        if wait is not None:
+            raise VendorError(
+                429,
+                "requests",
+                "Rate limit reached for batch creation.",
+                code="rate_limit_exceeded",
+                headers=protocol.retry_after(wait),
+            )
+        file = self._file(call, asked["input_file_id"])
+        sheet = await asyncio.to_thread(_sheet, file.blob, asked["endpoint"], call)
+        name = "batch_" + hexadecimal(
+            call.world.seed, call.world.tenant, "batch", len(call.world.batches) + 1
+        )
+        batch = call.world.add(name, sheet, file.sha256, call.now, **asked)
+        call.made = batch.id
+        return Reply.of(self._object(call, batch))
+
+    def _found(self, call: Call) -> Batch:
+        batch = protocol.found(call.world, call.ids[0])
+        if batch is None:
+            raise VendorError(
+                404, "invalid_request_error", f"No batch found with id '{call.ids[0]}'."
+            )
+        return batch
+
+    async def batches_retrieve(self, call: Call) -> Reply:
+        """Where it stands."""
+        batch = self._found(call)
+        await self._ready(call, batch)
+        reply = Reply.of(self._object(call, batch))
+        if stand(batch, call.now).ended_at is None:
+            reply.headers |= protocol.retry_after(call.world.habits.poll_after)
+        return reply
+
+    async def batches_list(self, call: Call) -> Reply:
+        """Newest first; a page at a time."""
+        query = call.request.query
+        limit = min(int(query.get("limit", PAGE)), MOST_A_PAGE)
+        there = list(call.world.newest(call.now))
+        shown, more = protocol.page(there, query.get("after"), limit)
+        for batch in shown:
+            await self._ready(call, batch)
+        return Reply.of(_list([self._object(call, each) for each in shown], more=more))
+
+    async def batches_cancel(self, call: Call) -> Reply:
+        """Begin to cancel; what has ended cannot be."""
+        batch = self._found(call)
+        where = stand(batch, call.now)
+        if where.ended_at is not None:
+            raise VendorError(
+                409, "invalid_request_error", f"Cannot cancel a batch with status '{where.phase}'."
+            )
+        if batch.cancel_at is None:
+            batch.cancel_at = call.now
+        return Reply.of(self._object(call, batch))
+
+    async def _ready(self, call: Call, batch: Batch) -> None:
+        """Files of a batch that has ended, made once."""
+        where = stand(batch, call.now)
+        if not where.over or batch.made:
+            return
+        batch.made |= await asyncio.to_thread(_results, batch, call.world, call.now)
+        for kind in ("output", "error"):
+            blob = batch.made[kind]
+            if blob.size:
+                kept = self._made(call, batch, kind, blob, where)
+                call.world.files[kept.id] = kept
+                batch.made[f"{kind}_file_id"] = kept.id
+
+    def _made(self, call: Call, batch: Batch, kind: str, blob: Blob, where: Stand) -> File:
+        assert where.ended_at is not None
+        asked = batch.asked.get("output_expires_after") or {}
+        keeps = timedelta(seconds=asked["seconds"]) if asked else call.world.habits.keeps_results
+        return File(
+            id=call.world.name("file-", batch.id, kind),
+            name=f"{batch.id}_{kind}.jsonl",
+            purpose="batch_output",
+            created=where.ended_at,
+            blob=blob,
+            expires=where.ended_at + keeps,
+        )
+
+    def _object(self, call: Call, batch: Batch) -> dict[str, Any]:
+        """A batch in the vendor's words."""
+        where = stand(batch, call.now)
+        asked, phase = batch.asked, where.phase
+        said = {
+            "id": batch.id,
+            "object": "batch",
+            "endpoint": asked["endpoint"],
+            "errors": _errors(batch) if phase == "failed" else None,
+            "input_file_id": asked["input_file_id"],
+            "completion_window": asked["completion_window"],
+            "status": "in_progress" if phase == "running" else phase,
+            "output_file_id": batch.made.get("output_file_id"),
+            "error_file_id": batch.made.get("error_file_id"),
+            "created_at": _unix(batch.created),
+            "in_progress_at": _unix(where.running_at),
+            "expires_at": _unix(batch.created + batch.window),
+            "finalizing_at": _unix(where.finalizing_at),
+            "completed_at": _unix(where.ended_at) if phase == "completed" else None,
+            "failed_at": _unix(where.ended_at) if phase == "failed" else None,
+            "expired_at": _unix(where.ended_at) if phase == "expired" else None,
+            "cancelling_at": _unix(where.cancelling_at),
+            "cancelled_at": _unix(where.ended_at) if phase == "cancelled" else None,
+            "request_counts": _counts(batch, where),
+            "metadata": asked.get("metadata"),
+            "model": batch.sheet.model or None,
+        }
+        return said | {"usage": _total(batch.made.get("billed") or Billed())}
+
+    # --- models -------------------------------------------------------------------------
+
+    async def models_list(self, call: Call) -> Reply:
+        """One model, so that an account can be read."""
+        return Reply.of(_list([_model(each) for each in call.world.models or ("rehearsal",)]))
+
+    async def models_retrieve(self, call: Call) -> Reply:
+        """Every model exists."""
+        return Reply.of(_model(call.ids[0]))
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "rehearsal"}
+
+
+def _list(data: list[dict[str, Any]], *, more: bool = False) -> dict[str, Any]:
+    return {
+        "object": "list",
+        "data": data,
+        "first_id": data[0]["id"] if data else None,
+        "last_id": data[-1]["id"] if data else None,
+        "has_more": more,
+    }
+
+
+def _file(kept: File) -> dict[str, Any]:
+    return {
+        "object": "file",
+        "id": kept.id,
+        "purpose": kept.purpose,
+        "filename": kept.name,
+        "bytes": kept.blob.size,
+        "created_at": _unix(kept.created),
+        "expires_at": _unix(kept.expires),
+        "status": "processed",
+        "status_details": None,
+    }
+
+
+def _unix(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp())
+
+
+def _fit(asked: dict[str, Any]) -> None:
+    """What is refused at once: a window, an endpoint or tags that do not exist like this."""
+    if asked["endpoint"] not in ENDPOINTS:
+        raise VendorError(400, "invalid_request_error", "Invalid value for 'endpoint'.")
+    if asked["completion_window"] != "24h":
+        raise VendorError(400, "invalid_request_error", "Invalid value for 'completion_window'.")
+    tags = asked.get("metadata") or {}
+    most, key_length, length = 16, 64, 512
+    if len(tags) > most or any(
+        len(key) > key_length or not isinstance(each, str) or len(each) > length
+        for key, each in tags.items()
+    ):
+        raise VendorError(400, "invalid_request_error", "Invalid 'metadata'.", param="metadata")
+
+
+def _errors(batch: Batch) -> dict[str, Any]:
+    said: list[dict[str, Any]] = [
+        {"code": each.code, "message": each.message, "line": each.line, "param": each.param}
+        for each in batch.sheet.problems[:MOST_PROBLEMS]
+    ]
+    return {"object": "list", "data": said}
+
+
+def _counts(batch: Batch, where: Stand) -> dict[str, int]:
+    """Nothing is counted before the lines have been looked at."""
+    if where.running_at is None:
+        return {"total": 0, "completed": 0, "failed": 0}
+    failed = batch.made.get("failed", 0)
+    return {"total": batch.size, "completed": where.done - failed, "failed": failed}
+
+
+def _total(billed: Billed) -> dict[str, Any]:
+    written = billed.output + billed.reasoning
+    read = billed.input + billed.cache_read + billed.cache_write
+    return {
+        "input_tokens": read,
+        "input_tokens_details": {"cached_tokens": billed.cache_read},
+        "output_tokens": written,
+        "output_tokens_details": {"reasoning_tokens": billed.reasoning},
+        "total_tokens": read + written,
+    }
+
+
+# --- uploads ----------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Form:
+    fields: dict[str, str] = field(default_factory=dict)
+    file: Blob | None = None
+    name: str = ""
+
+
+_NAME = re.compile(rb'name="([^"]*)"')
+_FILENAME = re.compile(rb'filename="([^"]*)"')
+_PART_HEAD = 4096
+
+
+def _form(blob: Blob, content_type: str) -> _Form:
+    """The fields of a form, and where its file is; the file is not read into memory."""
+    _, _, boundary = content_type.partition("boundary=")
+    mark = b"--" + boundary.strip('"').encode()
+    form, position = _Form(), 0
+    while True:
+        head_end = blob.find(b"\r\n\r\n", position)
+        if head_end < 0 or not boundary:
+            return form
+        head = blob.read(position, min(head_end - position, _PART_HEAD))
+        start = head_end + 4
+        end = blob.find(b"\r\n" + mark, start)
+        if end < 0:
+            return form
+        name, file = _NAME.search(head), _FILENAME.search(head)
+        if file is not None:
+            form.file = Blob(blob.path, blob.start + start, end - start)
+            form.name = file.group(1).decode()
+        elif name is not None:
+            form.fields[name.group(1).decode()] = blob.read(start, end - start).decode()
+        position = end + 2
+
+
+# --- rows -------------------------------------------------------------------------------
+
+
+def _sheet(blob: Blob, endpoint: str, call: Call) -> Sheet:
+    """Read the lines of a file; what is wrong is told later, by the failed batch."""
+    world, habits = call.world, call.world.habits
+    rows = lines(blob)
+    sheet = Sheet(rows=rows)
+    seen: set[int] = set()
+    for number, raw in rows.all():
+        problem = _problem(raw, endpoint, sheet, seen)
+        if problem is not None:
+            code, message, param = problem
+            told = Problem(code=code, message=message, line=number + 1, param=param)
+            sheet.problems.append(told)
+    if not rows:
+        sheet.problems.append(Problem(code="empty_file", message="The input file is empty."))
+    if len(rows) > habits.batch_rows or blob.size > habits.batch_bytes:
+        sheet.problems.append(
+            Problem(code="too_many_tasks", message="The batch input file has too many tasks.")
+        )
+    _queue(sheet, call)
+    world.models[sheet.model] = None
+    return sheet
+
+
+def _queue(sheet: Sheet, call: Call) -> None:
+    """A full queue is found when the lines are looked at, not when the batch is made."""
+    most = call.world.habits.queued_tokens
+    if most is None or sheet.problems:
+        return
+    queued = call.world.queued(call.now, sheet.model)[1]
+    if queued + sheet.tokens > most:
+        message = (
+            f"Enqueued token limit reached for {sheet.model} in organization. Limit: {most} "
+            "enqueued tokens. Please try again once some in_progress batches have been completed."
+        )
+        sheet.problems.append(Problem(code="token_limit_exceeded", message=message))
+
+
+def _problem(
+    raw: bytes, endpoint: str, sheet: Sheet, seen: set[int]
+) -> tuple[str, str, str | None] | None:
+    """Code, message and parameter of what is wrong with a line."""
+    try:
+        row = json.loads(raw)
+        custom_id, url, body = row["custom_id"], row["url"], row["body"]
+    except ValueError:
+        return "invalid_json_line", "This line is not parseable as valid JSON.", None
+    except (KeyError, TypeError) as error:
+        missing = str(error).strip("'")
+        return "missing_required_parameter", f"Missing required parameter: '{missing}'.", missing
+    if hash(custom_id) in seen:
+        return "duplicate_custom_id", f"The custom_id {custom_id} is used twice.", "custom_id"
+    seen.add(hash(custom_id))
+    if url != endpoint or row.get("method") != "POST":
+        return "mismatched_url", f"The url {url} does not match the batch: {endpoint}.", "url"
+    model = str(body.get("model", ""))
+    sheet.model = sheet.model or model
+    if model != sheet.model:
+        return "mismatched_model", f"The model {model} is not {sheet.model}.", "body.model"
+    sheet.tokens += protocol.text_characters(body, *READ) // CHARACTERS_A_TOKEN
+    return None
+
+
+def _results(batch: Batch, world: World, now: datetime) -> dict[str, Any]:
+    """Write output and error file of a batch that has ended, and add up what it costs."""
+    done, undone = protocol.split(batch, now, world.seed)
+    expired = stand(batch, now).phase == "expired"
+    billed, failed = Billed(), 0
+    paths = {"output": world.spool.path(), "error": world.spool.path()}
+    with paths["output"].open("wb") as output, paths["error"].open("wb") as errors:
+        for _, raw in batch.sheet.rows.each(done):
+            answer = _write(json.loads(raw), world, batch, output, errors)
+            failed += answer is None
+            if answer is not None:
+                billed.add(answer)
+        if expired or world.habits.cancelled_rows_listed:
+            for _, raw in batch.sheet.rows.each(undone):
+                errors.write(_never(json.loads(raw)["custom_id"], world, batch, expired=expired))
+    made = {kind: Blob(path, 0, path.stat().st_size) for kind, path in paths.items()}
+    return {**made, "failed": failed, "billed": billed}
+
+
+def _write(
+    row: dict[str, Any], world: World, batch: Batch, output: BinaryIO, errors: BinaryIO
+) -> Answer | None:
+    custom_id, body = row["custom_id"], row["body"]
+    error = world.answers.wrong(world.seed, custom_id) or _invalid(body, row["url"])
+    if error is not None:
+        said = _error_body(error)
+        errors.write(_line(custom_id, world, batch, status=error.status, body=said))
+        return None
+    answer = _answered(custom_id, body, world)
+    made = _response(answer, body, world, custom_id, row["url"], batch.created, tier="default")
+    output.write(_line(custom_id, world, batch, status=200, body=made))
+    return answer
+
+
+def _line(custom_id: str, world: World, batch: Batch, *, status: int, body: Any) -> bytes:
+    response = {
+        "status_code": status,
+        "request_id": hexadecimal(world.seed, "request", custom_id),
+        "body": body,
+    }
+    return _enveloped(custom_id, world, batch, response, None)
+
+
+def _never(custom_id: str, world: World, batch: Batch, *, expired: bool) -> bytes:
+    """The line of a row that never had its turn."""
+    code = "batch_expired" if expired else "batch_cancelled"
+    why = "before the completion window expired" if expired else "because the batch was cancelled"
+    error = {"code": code, "message": f"This request could not be executed {why}."}
+    return _enveloped(custom_id, world, batch, None, error)
+
+
+def _enveloped(custom_id: str, world: World, batch: Batch, response: Any, error: Any) -> bytes:
+    said = {
+        "id": "batch_req_" + hexadecimal(world.seed, batch.id, custom_id),
+        "custom_id": custom_id,
+        "response": response,
+        "error": error,
+    }
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _error_body(error: RowError) -> dict[str, Any]:
+    said = {"message": error.message, "type": error.kind, "param": None, "code": error.code}
+    return {"error": said}
+
+
+def _limit(body: dict[str, Any]) -> int | None:
+    return next((body[key] for key in LIMITS if body.get(key) is not None), None)
+
+
+def _answered(key: str, body: dict[str, Any], world: World) -> Answer:
+    length = protocol.text_characters(body, *READ)
+    return world.answers.answer(world.seed, key, characters=length, limit=_limit(body))
+
+
+def _invalid(body: dict[str, Any], url: str) -> RowError | None:
+    wanted = "input" if url == RESPONSES else "messages"
+    if not body.get(wanted):
+        return RowError(message=f"Missing required parameter: '{wanted}'.")
+    if body.get("stream"):
+        return RowError(message="Streaming is not supported in a batch.")
+    return None
+
+
+def _response(
+    answer: Answer,
+    body: dict[str, Any],
+    world: World,
+    key: str,
+    url: str,
+    created: datetime,
+    *,
+    tier: str,
+) -> dict[str, Any]:
+    """The body of an answer, by the endpoint that was asked."""
+    make = _response_object if url == RESPONSES else _completion
+    return make(answer, body, world, key, created) | {"service_tier": tier}
+
+
+def _completion(
+    answer: Answer, body: dict[str, Any], world: World, key: str, created: datetime
+) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "role": "assistant",
+        "content": answer.text,
+        "refusal": None,
+        "annotations": [],
+    }
+    choice = {
+        "index": 0,
+        "message": said,
+        "logprobs": None,
+        "finish_reason": "length" if answer.truncated else "stop",
+    }
+    return {
+        "id": "chatcmpl-" + token(world.seed, "chat", key),
+        "object": "chat.completion",
+        "created": _unix(created),
+        "model": body.get("model", ""),
+        "choices": [choice],
+        "usage": _chat_usage(answer),
+        "system_fingerprint": None,
+    }
+
+
+def _chat_usage(answer: Answer) -> dict[str, Any]:
+    """Prompt tokens contain the cached ones, completion tokens the thought ones."""
+    read = answer.input + answer.cache_read + answer.cache_write
+    written = answer.output + answer.reasoning
+    prompt: dict[str, Any] = {"cached_tokens": answer.cache_read, "audio_tokens": 0}
+    if answer.cache_write:
+        prompt["cache_write_tokens"] = answer.cache_write
+    return {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": read + written,
+        "prompt_tokens_details": prompt,
+        "completion_tokens_details": {
+            "reasoning_tokens": answer.reasoning,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+def _response_object(
+    answer: Answer, body: dict[str, Any], world: World, key: str, created: datetime
+) -> dict[str, Any]:
+    status = "incomplete" if answer.truncated else "completed"
+    content = {"type": "output_text", "text": answer.text, "annotations": [], "logprobs": []}
+    message = {
+        "id": "msg_" + hexadecimal(world.seed, "msg", key),
+        "type": "message",
+        "status": status,
+        "role": "assistant",
+        "content": [content],
+    }
+    thought = {"id": "rs_" + hexadecimal(world.seed, "rs", key), "type": "reasoning", "summary": []}
+    return {
+        "id": "resp_" + hexadecimal(world.seed, "resp", key),
+        "object": "response",
+        "created_at": _unix(created),
+        "status": status,
+        "error": None,
+        "incomplete_details": {"reason": "max_output_tokens"} if answer.truncated else None,
+        "instructions": body.get("instructions"),
+        "max_output_tokens": body.get("max_output_tokens"),
+        "model": body.get("model", ""),
+        "output": [*([thought] if answer.reasoning else []), message],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": _response_usage(answer),
+        "metadata": body.get("metadata") or {},
+    }
+
+
+def _response_usage(answer: Answer) -> dict[str, Any]:
+    """Input tokens contain those read from and written to a cache."""
+    read = answer.input + answer.cache_read + answer.cache_write
+    written = answer.output + answer.reasoning
+    details = {"cached_tokens": answer.cache_read, "cache_write_tokens": answer.cache_write}
+    return {
+        "input_tokens": read,
+        "input_tokens_details": details,
+        "output_tokens": written,
+        "output_tokens_details": {"reasoning_tokens": answer.reasoning},
+        "total_tokens": read + written,
+    }
