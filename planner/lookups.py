@@ -265,8 +265,7 @@ def fitting(
 def _fits(term: str, model: Model, answers: tuple[LaneAnswer, ...]) -> bool:
     lane, colon, state = term.lower().partition(":")
     if colon:
-        states = {each.support.lane.id: each.support.state for each in answers}
-        return states.get(lane, "unknown" if lane == BATCH else None) == state
+        return any(each.support.lane.id == lane and each.support.state == state for each in answers)
     return _named(term, model)
 
 

@@ -12,9 +12,11 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 
 from planner.tui.plan import PlanScreen
+from planner.tui.widgets import PLACES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from textual.screen import Screen
 
@@ -38,18 +40,52 @@ class PlannerApp(App[None]):
         Binding("?", "help", "Help", key_display="?", tooltip="The keys of this screen"),
         Binding("f1", "help", "Help", key_display="F1", tooltip="The keys of this screen"),
         Binding("q", "quit", "Quit", tooltip="Leave; nothing is kept and nothing was sent"),
+        *(
+            Binding(str(number), f"place('{name}')", name, show=False, tooltip=f"Go to {name}")
+            for number, name in enumerate(PLACES, 1)
+        ),
     ]
 
-    def __init__(self, desk: Desk, job: Job | None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        job: Job | None,
+        *,
+        place: str = PLACES[0],
+        budget: Path | None = None,
+    ) -> None:
+        # The place that is asked for is painted first; no empty screen comes before it.
+        self.DEFAULT_MODE = place  # type: ignore[misc]
         super().__init__()
         self.HORIZONTAL_BREAKPOINTS = [*WIDTHS]
         self.VERTICAL_BREAKPOINTS = [*HEIGHTS]
-        self._desk = desk
+        self.desk = desk
+        self.budget = budget
         self._job = job
+        self._plan: PlanScreen | None = None
+        for name, make in self._places().items():
+            self.add_mode(name, make)
 
-    def get_default_screen(self) -> Screen[object]:
-        """Plan is where everything opens: no empty screen is painted before it."""
-        return PlanScreen(self._desk, self._job)
+    def _places(self) -> Mapping[str, Callable[[], Screen[object]]]:
+        """Each place and what makes its screen; all but the first are loaded when they are asked.
+
+        They share the desk and, where one asks what is planned, the Plan screen.
+        """
+
+        def plan() -> Screen[object]:
+            self._plan = PlanScreen(self.desk, self._job)
+            return self._plan
+
+        def models() -> Screen[object]:
+            from planner.tui.models import ModelsScreen
+
+            return ModelsScreen(self.desk)
+
+        return {"Plan": plan, "Models": models}
+
+    def action_place(self, name: str) -> None:
+        """Go to another place; each is as it was left."""
+        self.switch_mode(name)
 
     def action_help(self) -> None:
         """The keys of the screen that is seen."""

@@ -48,6 +48,24 @@ def counting(name: str, rows: int, done: int, size: int, width: int) -> tuple[Pa
     )
 
 
+LEAST_WIDTH, LEAST_HEIGHT = 60, 16
+
+
+def too_small(width: int, height: int) -> tuple[Paragraph, ...]:
+    """Which size is needed."""
+    return (
+        paragraph(
+            f"planner needs {LEAST_WIDTH} x {LEAST_HEIGHT} characters; this terminal has "
+            f"{width} x {height}. Enlarge it, or q to leave."
+        ),
+    )
+
+
+def looking_up() -> tuple[Paragraph, ...]:
+    """While the catalog is read."""
+    return (paragraph("Looking up ...", Tone.MUTED),)
+
+
 def problems(found: Sequence[Problem]) -> tuple[Paragraph, ...]:
     """Each problem: what, where, and what to do."""
     return tuple(line for problem in found for line in _problem(problem))

@@ -28,6 +28,16 @@ class Tone(StrEnum):
     WARN = "warn"
     BAD = "bad"
     KEY = "key"
+    HERE = "here"
+    HEAT0 = "heat0"
+    HEAT1 = "heat1"
+    HEAT2 = "heat2"
+    HEAT3 = "heat3"
+    HEAT4 = "heat4"
+
+
+HEAT = (Tone.HEAT0, Tone.HEAT1, Tone.HEAT2, Tone.HEAT3, Tone.HEAT4)
+"""Backgrounds of a map, blue to yellow: told apart whatever colours an eye sees."""
 
 
 class Piece(NamedTuple):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rich.style import Style
+    from textual import events
     from textual.binding import Binding
     from textual.geometry import Size
     from textual.screen import Screen
@@ -66,6 +67,10 @@ class Prose(Drawn):
         self.paragraphs = tuple(paragraphs)
         self.refresh(layout=True)
 
+    def show_lines(self, lines: Iterable[Line]) -> None:
+        """Say a few lines of several tones, each folded by itself."""
+        self.show([Paragraph(body=line) for line in lines])
+
     def render(self) -> Content:
         """The folded lines."""
         return self.content(folded(self.paragraphs, self.size.width))
@@ -80,8 +85,12 @@ class Prose(Drawn):
         return len(folded(self.paragraphs, width))
 
 
+PLACES = ("Plan", "Models", "Jobs", "Budget")
+"""Where a person can be; the key of each is its number."""
+
+
 class TopBar(Drawn):
-    """The program, the place, and at the right what the figures' prices date from."""
+    """The places with their keys, and at the right what the figures' prices date from."""
 
     def __init__(self, place: str) -> None:
         super().__init__()
@@ -93,14 +102,29 @@ class TopBar(Drawn):
         self.right = right
         self.refresh()
 
+    def _tabs(self) -> Line:
+        return tuple(
+            Piece(f" {number} {name} ", Tone.HERE if name == self.place else Tone.PLAIN)
+            for number, name in enumerate(PLACES, 1)
+        )
+
     def render(self) -> Content:
         """One line; the right end is never lost."""
-        left = (Piece(" planner ", Tone.STRONG), Piece(f"  {self.place}"))
+        left = self._tabs()
         room = self.size.width - cells(left) - 3
         right: Line = ()
         if self.right:
             right = fitting([(Piece(text, Tone.MUTED),) for text in self.right], max(room, 1))
         return self.content([between(left, (*right, Piece(" ")), self.size.width)])
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a place goes there."""
+        end = 0
+        for tab, name in zip(self._tabs(), PLACES, strict=True):
+            end += cells((tab,))
+            if event.x < end:
+                self.call_later(self.app.run_action, f"place('{name}')")
+                return
 
 
 class KeyBar(Drawn):

@@ -1,0 +1,172 @@
+"""The Models screen: which model runs in batch, at what price, says who, read when.
+
+The filter has the focus from the start; a key typed is a term narrowed. What a row says and
+what a term means is in `support`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.message import Message
+from textual.widgets import Input
+
+from planner.errors import PlannerError, Problem
+from planner.tui import notices
+from planner.tui.listing import Listing
+from planner.tui.places import Place
+from planner.tui.widgets import Prose
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from planner.tui.desk import Desk
+    from planner.tui.support import Found, Shelf
+
+EXAMPLE = "part of a name, a vendor, or batch:yes  batch:no  batch:unknown"
+
+
+class ModelsScreen(Place):
+    """The support matrix under a filter."""
+
+    NAME = "Models"
+    CLI_TWIN = "planner models FILTER, planner check MODEL"
+    AUTO_FOCUS = "#filter"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # Before the field's own: what is typed narrows, Enter and the arrows are the list's.
+        Binding(
+            "enter",
+            "evidence",
+            "Evidence",
+            key_display="Enter",
+            tooltip="Every lane of the model, and who says so",
+            priority=True,
+        ),
+        Binding(
+            "up", "move(-1)", "Model", key_display="↑", tooltip="The model above", priority=True
+        ),
+        Binding(
+            "down", "move(1)", "Model", key_display="↓", tooltip="The model below", priority=True
+        ),
+        Binding("pageup", "move(-10)", "Ten up", show=False, tooltip="Ten models up"),
+        Binding("pagedown", "move(10)", "Ten down", show=False, tooltip="Ten models down"),
+        Binding("slash", "filter", "Filter", key_display="/", tooltip="Type into the filter"),
+        Binding("b", "state", "Batch?", tooltip="Batch: yes, no, unknown, all"),
+        Binding("escape", "back", "Back", key_display="Esc", tooltip="Out of the field; clear it"),
+    ]
+
+    @dataclass
+    class Stocked(Message):
+        """The catalog is looked through."""
+
+        shelf: Shelf
+
+    @dataclass
+    class Failed(Message):
+        """It could not be read."""
+
+        problems: tuple[Problem, ...]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.shelf: Shelf | None = None
+        self.found: Found | None = None
+        self.field = Input(placeholder=EXAMPLE, compact=True, id="filter")
+        self.counts = Prose(id="counts")
+        self.listing = Listing()
+        self.none = Prose(id="none")
+
+    def compose_stage(self) -> ComposeResult:
+        """The filter, what it leaves, and how many those are."""
+        with Container(id="search"):
+            yield self.field
+        yield self.counts
+        yield self.listing
+        yield self.none
+
+    def on_mount(self) -> None:
+        """Paint first, look up afterwards, in a thread."""
+        self.none.display = False
+        self.counts.show(notices.looking_up())
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.run_worker(self._look_up, thread=True, group="catalog")
+
+    def _look_up(self) -> None:
+        """In a thread."""
+        try:
+            from planner.tui import support
+
+            self.post_message(self.Stocked(support.shelf(self.desk.catalog(), on=self.desk.on)))
+        except PlannerError as error:
+            self.post_message(self.Failed(error.problems))
+
+    def on_models_screen_stocked(self, message: Stocked) -> None:
+        """Everything is there: filter by what was typed meanwhile."""
+        from planner.tui import support
+
+        self.shelf = message.shelf
+        self.top.show(notices.freshness(self.desk.on, support.age(message.shelf)))
+        self._filter(self.field.value)
+
+    def on_models_screen_failed(self, message: Failed) -> None:
+        """Say what is wrong with the catalog."""
+        self.counts.show(())
+        self.none.show(notices.problems(message.problems))
+        self.listing.display, self.none.display = False, True
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Every key narrows."""
+        self._filter(event.value)
+
+    def _filter(self, text: str) -> None:
+        if self.shelf is None:
+            return
+        from planner.tui import support
+
+        self.found = found = support.filtered(self.shelf, text)
+        self.counts.show_lines((found.counts,))
+        self.listing.show(found.grid)
+        self.none.show(found.none)
+        self.listing.display, self.none.display = not found.none, bool(found.none)
+        self.refresh_bindings()
+
+    def on_listing_chosen(self) -> None:
+        """A click on the cursor is Enter."""
+        self.action_evidence()
+
+    def action_evidence(self) -> None:
+        """Who says so."""
+        from planner.tui import support
+        from planner.tui.modals import Sheet
+
+        if self.shelf is not None and self.listing.cursor is not None and self.listing.display:
+            model = self.listing.cursor
+            title = f"{model} · {support.twin(self.shelf, model)}"
+            self.app.push_screen(Sheet(title, support.evidence(self.shelf, model)))
+
+    def action_move(self, by: int) -> None:
+        """The arrows choose, while letters are typed."""
+        self.listing.action_move(by)
+
+    def action_filter(self) -> None:
+        """Into the field."""
+        self.field.focus()
+
+    def action_state(self) -> None:
+        """The next of batch:yes, batch:no, batch:unknown, none."""
+        if self.shelf is not None:
+            from planner.tui import support
+
+            self.field.value = support.next_state(self.shelf, self.field.value)
+
+    def action_back(self) -> None:
+        """Out of the field first, then clear it."""
+        if self.focused is self.field:
+            self.listing.focus()
+        else:
+            self.field.value = ""
