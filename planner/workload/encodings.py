@@ -230,6 +230,8 @@ class SharedEnds:
 
 def _shared_head(one: str, other: str) -> str:
     """The longest beginning that both have, up to a space after something visible."""
+    if one[:SHARED] != other[:SHARED]:
+        return ""
     length = common(one, other)
     place = next(
         (n for n in range(length - 1, max(SHARED, length - SEARCH) - 1, -1) if _is_cut(one, n)), 0
@@ -239,6 +241,8 @@ def _shared_head(one: str, other: str) -> str:
 
 def _shared_tail(one: str, other: str) -> str:
     """The longest end that both have, from a space after something visible."""
+    if one[-SHARED:] != other[-SHARED:]:
+        return ""
     length = common(one[::-1], other[::-1])
     first = len(one) - length + 1
     stop = min(len(one) - SHARED, first + SEARCH)
