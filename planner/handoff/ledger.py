@@ -262,15 +262,12 @@ class Ledger:
         path = folder / home.LEDGER
         if not path.is_file() or not path.stat().st_size:
             return None
-        if _unclean(path):
-            with contextlib.suppress(InputError), cls.open(folder):
-                pass  # a writer that died left a transaction, and only a writer can undo it
-        db = _connect(f"{path.absolute().as_uri()}?mode=ro", path)
         try:
-            _known_version(db, path)
-        except sqlite3.DatabaseError as error:
-            db.close()
-            raise _damaged(path, str(error)) from None
+            db = _reading(path)
+        except sqlite3.OperationalError:
+            # A writer that died left half a transaction, which only a writer can undo.
+            cls.open(folder).close()
+            db = _reading(path)
         return cls(folder, db, _no_checkpoint)
 
     def close(self) -> None:
@@ -641,6 +638,19 @@ def _connect(uri: str, path: Path) -> sqlite3.Connection:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA foreign_keys = 1")
     except sqlite3.Error as error:
+        raise _damaged(path, str(error)) from None
+    return db
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    db = _connect(f"{path.absolute().as_uri()}?mode=ro", path)
+    try:
+        _known_version(db, path)
+    except sqlite3.OperationalError:
+        db.close()
+        raise
+    except sqlite3.DatabaseError as error:
+        db.close()
         raise _damaged(path, str(error)) from None
     return db
 

@@ -381,6 +381,34 @@ def test_a_kill_on_either_side_of_a_commit(tmp_path: Path, step: str, state: str
         assert jobs.admitted(again).state == "open"
 
 
+SPILLING = """
+import os, sys
+from pathlib import Path
+from planner.handoff.ledger import Ledger
+ledger = Ledger.open(Path(sys.argv[1]))
+ledger._db.execute("PRAGMA cache_size = 4")
+ledger._db.execute("BEGIN IMMEDIATE")
+ledger._db.execute("UPDATE job SET state = 'done'")
+for _ in range(400):
+    values = ["y" * 4000]
+    ledger._db.execute("INSERT INTO event (at, job, kind, facts) VALUES ('', '', 'x', ?)", values)
+os._exit(9)
+"""
+
+
+def test_a_watcher_finds_what_stood_before_a_kill_in_the_middle_of_writing(ledger: Ledger) -> None:
+    job = jobs.admitted(ledger)
+    ledger.close()
+    subprocess.run([sys.executable, "-c", SPILLING, str(ledger.folder)], check=False)
+    journal = ledger.folder / f"{home.LEDGER}-journal"
+    assert journal.stat().st_size
+    assert (ledger.folder / home.LEDGER).stat().st_size > 1_000_000, "it was written over"
+    watching = Ledger.read_only(ledger.folder)
+    assert watching is not None
+    assert watching.jobs() == (job,)
+    assert watching.health() == ()
+
+
 def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
     def fail(step: str) -> None:
         if step == "before created":
