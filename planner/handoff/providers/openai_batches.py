@@ -198,7 +198,8 @@ def batch(found: Mapping[str, Any], response: httpx2.Response) -> Batch:
     if id_ is None or created is None:
         raise AmbiguousError("OpenAI was reached, and what came back is no batch")
     status, errors = str(found.get("status")), _errors(found.get("errors"))
-    files = {name: id_ for name, key in FILES.items() if (id_ := wire.named(found.get(key)))}
+    held = {name: wire.named(found.get(key)) for name, key in FILES.items()}
+    files = {name: each for name, each in held.items() if each is not None}
     phase = PHASES.get(status, "unknown")
     if phase == "failed" and files:
         phase = "ended"  # it has rows, whatever it is called, and they are billed
