@@ -6,22 +6,35 @@ the whole life of a job without a key, a cost or a network; a list of faults say
 
 from planner.handoff.rehearsal import clock
 from planner.handoff.rehearsal.faults import Fault
-from planner.handoff.rehearsal.laws import Answers, Draw, Pace, RowError, spread, steady
+from planner.handoff.rehearsal.laws import (
+    Answers,
+    Billed,
+    Draw,
+    Latency,
+    Pace,
+    RowError,
+    key_of,
+    spread,
+    steady,
+)
 from planner.handoff.rehearsal.server import Conduct, Record, Sent, Server
 from planner.handoff.rehearsal.world import Habits
 
 __all__ = [
     "Answers",
+    "Billed",
     "Conduct",
     "Draw",
     "Fault",
     "Habits",
+    "Latency",
     "Pace",
     "Record",
     "RowError",
     "Sent",
     "Server",
     "clock",
+    "key_of",
     "spread",
     "steady",
 ]

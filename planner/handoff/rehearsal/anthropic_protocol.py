@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from planner.handoff.rehearsal import protocol
 from planner.handoff.rehearsal.http import Reply
-from planner.handoff.rehearsal.laws import CHARACTERS_A_TOKEN, RowError
-from planner.handoff.rehearsal.protocol import Billed, Speaker, VendorError, pattern
+from planner.handoff.rehearsal.laws import CHARACTERS_A_TOKEN, Billed, RowError, key_of
+from planner.handoff.rehearsal.protocol import Speaker, VendorError, pattern
 from planner.handoff.rehearsal.spool import Blob, MalformedError, requests
 from planner.handoff.rehearsal.world import Sheet, stand, token
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from planner.handoff.rehearsal.faults import Fault
     from planner.handoff.rehearsal.laws import Answer
+    from planner.handoff.rehearsal.limits import Limited, Meter, Realtime
     from planner.handoff.rehearsal.protocol import Call
     from planner.handoff.rehearsal.world import Batch, Stand, World
 
@@ -243,6 +245,34 @@ class Anthropic(Speaker):
             "results_url": url if where.over and archived is None else None,
         }
 
+    # --- realtime -----------------------------------------------------------------------
+
+    async def messages_create(self, call: Call) -> Reply:
+        """One message."""
+        params = _params(call)
+        key, model = key_of(call.request.body()), str(params.get("model", ""))
+        error = call.world.answers.wrong(call.world.seed, key) or _invalid(params)
+        if error is not None:
+            raise VendorError(error.status, error.kind, error.message, code=error.code)
+        answer = _answered(key, params, call.world)
+        room: dict[Meter, float] = {"rpm": 1, "itpm": answer.input + answer.cache_write, "otpm": 1}
+        await self.converse(call, model, answer, reserve=room)
+        reply = Reply.of(_message(answer, params, call.world, key, tier="standard"))
+        reply.headers |= _allowances(call.world.realtime, model, self.clock.now())
+        return reply
+
+    def used(self, answer: Answer) -> dict[Meter, float]:
+        """Cached input does not count; output counts as it is written."""
+        return {"otpm": answer.output + answer.reasoning}
+
+    def limited(self, call: Call, model: str, limited: Limited) -> VendorError:
+        """It names the limit, and when to come again."""
+        what = {"rpm": "requests", "itpm": "input tokens", "otpm": "output tokens"}
+        said = f"This request would exceed your rate limit of {what[limited.meter]} per minute."
+        headers = _allowances(call.world.realtime, model, call.now)
+        headers |= protocol.retry_after(limited.retry_after)
+        return VendorError(TOO_MANY, "rate_limit_error", said, headers=headers)
+
     # --- the rest -----------------------------------------------------------------------
 
     async def messages_count(self, call: Call) -> Reply:
@@ -259,6 +289,41 @@ class Anthropic(Speaker):
     async def models_retrieve(self, call: Call) -> Reply:
         """Every model exists."""
         return Reply.of(_model(call.ids[0]))
+
+
+def _params(call: Call) -> dict[str, Any]:
+    try:
+        params = call.request.json()
+    except ValueError as error:
+        raise VendorError(400, "invalid_request_error", f"not valid JSON: {error}") from None
+    if not isinstance(params, dict):
+        raise VendorError(400, "invalid_request_error", "Input should be an object")
+    return params
+
+
+_NAMES: dict[Meter, str] = {"rpm": "requests", "itpm": "input-tokens", "otpm": "output-tokens"}
+TOO_MANY = 429
+ROUNDED = 1_000
+"""What remains of tokens is told to the nearest thousand."""
+
+
+def _allowances(realtime: Realtime, model: str, now: datetime) -> dict[str, str]:
+    """Limits, what remains, and the moment at which each is full again."""
+    headers: dict[str, str] = {}
+    for meter, name in _NAMES.items():
+        said = realtime.said(model, meter, now)
+        if said is None:
+            continue
+        limit, remaining, until = said
+        if meter != "rpm":
+            remaining = round(remaining / ROUNDED) * ROUNDED
+        full = (now + timedelta(seconds=until)).astimezone(UTC).replace(microsecond=0)
+        headers |= {
+            f"anthropic-ratelimit-{name}-limit": str(limit),
+            f"anthropic-ratelimit-{name}-remaining": str(remaining),
+            f"anthropic-ratelimit-{name}-reset": full.isoformat().replace("+00:00", "Z"),
+        }
+    return headers
 
 
 def _model(name: str) -> dict[str, Any]:

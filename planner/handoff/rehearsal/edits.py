@@ -52,6 +52,8 @@ def after(fault: Fault, speaker: Speaker, call: Call, reply: Reply) -> Outcome |
         reply.body = _blank(_all(reply))
     elif fault.kind == "unknown_result":
         reply.body = _strange(_all(reply))
+    elif fault.kind == "lying_headers":
+        reply.headers |= _boasted(reply.headers)
     elif fault.kind in _CHANGES:
         reply.body = json.dumps(_changed(json.loads(_all(reply)), _CHANGES[fault.kind])).encode()
     return reply
@@ -83,6 +85,12 @@ def _strange(body: bytes) -> bytes:
     else:
         row["response"], row["error"] = None, None
     return json.dumps(row, separators=(",", ":")).encode() + newline + rest
+
+
+def _boasted(headers: dict[str, str]) -> dict[str, str]:
+    """All the room there ever is, in place of what remains."""
+    there = [name for name in headers if "ratelimit" in name and "remaining" in name]
+    return {name: headers[name.replace("remaining", "limit")] for name in there}
 
 
 def _changed(value: Any, change: Callable[[dict[str, Any]], None]) -> Any:

@@ -88,6 +88,24 @@ def spread(mean: float, cv: float) -> Callable[[Draw], Pace]:
     return lambda draw: Pace(running=lognormal(mean, cv, draw.share("turnaround")))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """How long one realtime answer takes, in seconds; `slow` of them take `factor` times that."""
+
+    base: float = 0.8
+    per_token: float = 0.008
+    cv: float = 0.3
+    slow: float = 0
+    factor: float = 20
+
+    def seconds(self, seed: int, key: str, attempt: int, tokens: int) -> float:
+        """Of one attempt at one row."""
+        at = share(seed, "latency", key, attempt)
+        usual = lognormal(self.base + self.per_token * tokens, self.cv, at)
+        tail = share(seed, "slow", key, attempt) < self.slow
+        return usual * self.factor if tail else usual
+
+
 # --- answers ----------------------------------------------------------------------------
 
 
@@ -113,6 +131,32 @@ class Answer:
     output: int
     """Without reasoning."""
     reasoning: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Billed:
+    """Tokens the vendor has billed, in buckets that do not overlap."""
+
+    rows: int = 0
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+    def add(self, answer: Answer) -> None:
+        """One more answer."""
+        self.rows += 1
+        self.input += answer.input
+        self.cache_read += answer.cache_read
+        self.cache_write += answer.cache_write
+        self.output += answer.output
+        self.reasoning += answer.reasoning
+
+    def join(self, other: Billed) -> None:
+        """All of another bill."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +205,11 @@ class Answers:
             output=visible,
             reasoning=thought,
         )
+
+
+def key_of(body: bytes) -> str:
+    """The name of a row that is asked in realtime, where nothing but its body is sent."""
+    return "rt-" + hashlib.blake2b(body, digest_size=9).hexdigest()
 
 
 def text(seed: int, key: str, words: int) -> str:

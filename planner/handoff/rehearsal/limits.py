@@ -7,12 +7,17 @@ windows is refused by buckets at the start of each.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from planner.handoff.rehearsal.laws import Billed, Latency
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    from planner.handoff.rehearsal.laws import Answer
 
 MINUTE = 60.0
 Meter = Literal["rpm", "itpm", "otpm", "tpm"]
@@ -61,8 +66,12 @@ class Realtime:
     """The limits of an account, the same for each of its models; a meter without one is free."""
 
     limits: Mapping[Meter, int] = field(default_factory=dict)
-    lie: float = 1
-    """What headers say remains is this many times the truth."""
+    latency: Latency = field(default_factory=Latency)
+    asked: Counter[str] = field(default_factory=Counter)
+    """Requests that reached the vendor, by the row's key (`laws.key_of` its body)."""
+    answered: Counter[str] = field(default_factory=Counter)
+    """Answers that were made, and are billed, whether or not they arrived."""
+    billed: Billed = field(default_factory=Billed)
     _buckets: dict[tuple[str, Meter], Bucket] = field(default_factory=dict)
 
     def bucket(self, model: str, meter: Meter, now: datetime) -> Bucket | None:
@@ -96,5 +105,9 @@ class Realtime:
         bucket = self.bucket(model, meter, now)
         if bucket is None:
             return None
-        remaining = min(max(bucket.level, 0) * self.lie, bucket.limit)
-        return bucket.limit, int(remaining), bucket.until_full
+        return bucket.limit, int(max(bucket.level, 0)), bucket.until_full
+
+    def answer(self, key: str, answer: Answer) -> None:
+        """An answer was made: it is billed from now on."""
+        self.answered[key] += 1
+        self.billed.add(answer)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from planner.handoff.rehearsal import protocol
 from planner.handoff.rehearsal.http import Reply
-from planner.handoff.rehearsal.laws import CHARACTERS_A_TOKEN, RowError
-from planner.handoff.rehearsal.protocol import Billed, Speaker, VendorError, pattern
+from planner.handoff.rehearsal.laws import CHARACTERS_A_TOKEN, Billed, RowError, key_of
+from planner.handoff.rehearsal.protocol import Speaker, VendorError, pattern
 from planner.handoff.rehearsal.spool import Blob, lines
 from planner.handoff.rehearsal.world import File, Problem, Sheet, hexadecimal, stand, token
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from planner.handoff.rehearsal.faults import Fault
     from planner.handoff.rehearsal.laws import Answer
+    from planner.handoff.rehearsal.limits import Limited, Meter, Realtime
     from planner.handoff.rehearsal.protocol import Call
     from planner.handoff.rehearsal.world import Batch, Stand, World
 
@@ -305,6 +306,45 @@ class OpenAI(Speaker):
         }
         return said | {"usage": _total(batch.made.get("billed") or Billed())}
 
+    # --- realtime -----------------------------------------------------------------------
+
+    async def responses_create(self, call: Call) -> Reply:
+        """One response."""
+        return await self._answer(call, RESPONSES)
+
+    async def chat_create(self, call: Call) -> Reply:
+        """One completion."""
+        return await self._answer(call, CHAT)
+
+    async def _answer(self, call: Call, url: str) -> Reply:
+        body = _body(call)
+        key, model = key_of(call.request.body()), str(body.get("model", ""))
+        error = call.world.answers.wrong(call.world.seed, key) or _invalid(body, url)
+        if error is not None:
+            raise VendorError(error.status, error.kind, error.message, code=error.code)
+        answer = _answered(key, body, call.world)
+        read = answer.input + answer.cache_read + answer.cache_write
+        most = _limit(body) or answer.output + answer.reasoning
+        await self.converse(call, model, answer, reserve={"rpm": 1, "tpm": read + most})
+        made = _response(answer, body, call.world, key, url, call.now, tier="default")
+        reply = Reply.of(made)
+        reply.headers |= _allowances(call.world.realtime, model, self.clock.now())
+        return reply
+
+    def used(self, answer: Answer) -> dict[Meter, float]:
+        """What was reserved for the longest answer is not given back."""
+        del answer
+        return {}
+
+    def limited(self, call: Call, model: str, limited: Limited) -> VendorError:
+        """It names the limit, and when to come again."""
+        what = {"rpm": "requests", "tpm": "tokens"}[limited.meter]
+        said = f"Rate limit reached for {model} on {what} per min."
+        headers = _allowances(call.world.realtime, model, call.now)
+        headers |= protocol.retry_after(limited.retry_after)
+        code = "rate_limit_exceeded"
+        return VendorError(TOO_MANY, what, said, code=code, headers=headers)
+
     # --- models -------------------------------------------------------------------------
 
     async def models_list(self, call: Call) -> Reply:
@@ -314,6 +354,44 @@ class OpenAI(Speaker):
     async def models_retrieve(self, call: Call) -> Reply:
         """Every model exists."""
         return Reply.of(_model(call.ids[0]))
+
+
+def _body(call: Call) -> dict[str, Any]:
+    try:
+        body = call.request.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        said = "We could not parse the JSON body of your request."
+        raise VendorError(400, "invalid_request_error", said)
+    return body
+
+
+_NAMES: dict[Meter, str] = {"rpm": "requests", "tpm": "tokens"}
+
+
+def _allowances(realtime: Realtime, model: str, now: datetime) -> dict[str, str]:
+    """Limits, what remains, and how long until each is full again, as Go writes durations."""
+    headers: dict[str, str] = {}
+    for meter, name in _NAMES.items():
+        said = realtime.said(model, meter, now)
+        if said is None:
+            continue
+        limit, remaining, until = said
+        headers |= {
+            f"x-ratelimit-limit-{name}": str(limit),
+            f"x-ratelimit-remaining-{name}": str(remaining),
+            f"x-ratelimit-reset-{name}": duration(until),
+        }
+    return headers
+
+
+def duration(seconds: float) -> str:
+    """`6m0s`, `1.5s`, `20ms`."""
+    if seconds < 1:
+        return f"{round(seconds * 1000)}ms"
+    minutes, rest = divmod(round(seconds, 3), 60)
+    return f"{minutes:.0f}m{rest:g}s" if minutes else f"{rest:g}s"
 
 
 def _model(name: str) -> dict[str, Any]:

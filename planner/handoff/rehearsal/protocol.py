@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from planner.handoff.rehearsal.laws import key_of
 from planner.handoff.rehearsal.world import characters, stand
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from planner.handoff.clock import Clock
     from planner.handoff.rehearsal.faults import Fault
     from planner.handoff.rehearsal.http import Reply, Request
-    from planner.handoff.rehearsal.laws import Answer, RowError
-    from planner.handoff.rehearsal.limits import Realtime
+    from planner.handoff.rehearsal.laws import Answer
+    from planner.handoff.rehearsal.limits import Limited, Meter
     from planner.handoff.rehearsal.world import Batch, World
 
 CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -40,32 +41,6 @@ class VendorError(Exception):
         self.message = message
         self.code = code
         self.more = more
-
-
-@dataclass(slots=True, kw_only=True)
-class Billed:
-    """Tokens the vendor has billed, in buckets that do not overlap."""
-
-    rows: int = 0
-    input: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    output: int = 0
-    reasoning: int = 0
-
-    def add(self, answer: Answer) -> None:
-        """One more answer."""
-        self.rows += 1
-        self.input += answer.input
-        self.cache_read += answer.cache_read
-        self.cache_write += answer.cache_write
-        self.output += answer.output
-        self.reasoning += answer.reasoning
-
-    def join(self, other: Billed) -> None:
-        """All of another bill."""
-        for name in self.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,7 +62,6 @@ class Speaker:
     """One vendor's protocol; subclasses hold `routes` and a method for each."""
 
     clock: Clock
-    realtime: Realtime
     worlds: dict[str, World] = field(default_factory=dict)
 
     provider: ClassVar[str]
@@ -110,6 +84,34 @@ class Speaker:
             reply = self.error(error, call.request_id)
         reply.headers |= self.headers(call)
         return reply
+
+    async def converse(
+        self, call: Call, model: str, answer: Answer, *, reserve: Mapping[Meter, float]
+    ) -> None:
+        """A realtime request: room for it, then its time, then what it used; VendorError.
+
+        `reserve` is what it takes of each limit when it comes; it is billed when it is done.
+        """
+        realtime, key = call.world.realtime, key_of(call.request.body())
+        realtime.asked[key] += 1
+        limited = realtime.admit(model, reserve, call.now)
+        if limited is not None:
+            raise self.limited(call, model, limited)
+        written = answer.output + answer.reasoning
+        wait = realtime.latency.seconds(call.world.seed, key, realtime.asked[key], written)
+        await self.clock.pause(wait)
+        now = self.clock.now()
+        for meter, amount in self.used(answer).items():
+            realtime.settle(model, meter, amount - reserve.get(meter, 0), now)
+        realtime.answer(key, answer)
+
+    def used(self, answer: Answer) -> dict[Meter, float]:
+        """What an answer took of each limit in the end."""
+        raise NotImplementedError
+
+    def limited(self, call: Call, model: str, limited: Limited) -> VendorError:
+        """The vendor's 429, with what it says of its limits."""
+        raise NotImplementedError
 
     def error(self, error: VendorError, request_id: str) -> Reply:
         """The vendor's own error envelope."""
@@ -163,13 +165,6 @@ def page(batches: list[Batch], after: str | None, limit: int) -> tuple[list[Batc
         places = [place for place, each in enumerate(batches) if each.id == after]
         batches = batches[places[0] + 1 :] if places else []
     return batches[:limit], len(batches) > limit
-
-
-class Outcomes(Protocol):
-    """Writes what becomes of rows."""
-
-    def __call__(self, custom_id: str, body: Any, error: RowError | None) -> bytes:
-        """The line of a row that had its turn."""
 
 
 def split(batch: Batch, now: datetime, seed: int) -> tuple[Any, Any]:

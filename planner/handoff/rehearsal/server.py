@@ -20,7 +20,7 @@ from planner.handoff.rehearsal import edits
 from planner.handoff.rehearsal.anthropic_protocol import Anthropic
 from planner.handoff.rehearsal.faults import BEFORE, Fault, Script
 from planner.handoff.rehearsal.http import Connections, Reply
-from planner.handoff.rehearsal.laws import Answers, Draw, Pace, steady
+from planner.handoff.rehearsal.laws import Answers, Latency, steady
 from planner.handoff.rehearsal.limits import Realtime
 from planner.handoff.rehearsal.openai_protocol import OpenAI
 from planner.handoff.rehearsal.protocol import Call, Speaker, VendorError
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from planner.handoff.clock import Clock
     from planner.handoff.rehearsal.http import Outcome, Peer, Request
+    from planner.handoff.rehearsal.laws import Draw, Pace
     from planner.handoff.rehearsal.limits import Meter
 
 HABITS: Mapping[str, Habits] = {
@@ -94,6 +95,7 @@ class Conduct:
     """By provider, in place of what it documents."""
     limits: Mapping[Meter, int] = field(default_factory=dict)
     """Of the realtime endpoints, a minute and model."""
+    latency: Latency = field(default_factory=Latency)
     tenants: Mapping[str, str] = field(default_factory=dict)
     """Key -> `organisation` or `organisation/workspace`; other keys share one organisation."""
 
@@ -118,8 +120,7 @@ class Server:
         self.conduct = conduct or Conduct()
         self.port = port
         self.speakers: dict[str, Speaker] = {
-            each.provider: each(clock, Realtime(limits=self.conduct.limits))
-            for each in (Anthropic, OpenAI)
+            each.provider: each(clock) for each in (Anthropic, OpenAI)
         }
         self._parent = folder
         self._ready = threading.Event()
@@ -209,6 +210,7 @@ class Server:
                 habits={**HABITS, **self.conduct.habits}[speaker.provider],
                 answers=self.conduct.answers,
                 turnaround=self.conduct.turnaround,
+                realtime=Realtime(limits=self.conduct.limits, latency=self.conduct.latency),
             )
         return speaker.worlds[tenant]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from planner.handoff.rehearsal.laws import Answers, Pace
+    from planner.handoff.rehearsal.limits import Realtime
     from planner.handoff.rehearsal.spool import Blob, Rows, Spool
 
 Phase = Literal[
@@ -192,6 +193,7 @@ class World:
     habits: Habits
     answers: Answers
     turnaround: Callable[[Draw], Pace]
+    realtime: Realtime
     files: dict[str, File] = field(default_factory=dict)
     batches: dict[str, Batch] = field(default_factory=dict)
     models: dict[str, None] = field(default_factory=dict)
