@@ -1,0 +1,223 @@
+"""Jobs that go through the loop: built by the real builder, sent by the real libraries to loopback.
+
+`World` is what a person has (a data home, a plan that was built) and what is at the vendor; a
+submitter is made, killed and made again on it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from planner import catalog as catalogs
+from planner import drafting, pipeline
+from planner.handoff import build as builds
+from planner.handoff import plan as plans
+from planner.handoff import rehearsal, spending
+from planner.handoff.keys import Key, Secret
+from planner.handoff.ledger import Ledger
+from planner.handoff.providers import vendors
+from planner.handoff.submit import News, Step, Submitter
+from planner.job import Job, Output, Text
+from tests.answers import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from pathlib import Path
+
+    from planner.handoff.build import Shard
+    from planner.handoff.plan import Plan
+    from planner.handoff.vendor import BatchVendor
+    from planner.money import Usd
+
+MODELS = {"anthropic": "claude-haiku-5-5", "openai": "gpt-6.2-sol"}
+LANES = {"anthropic": "batch", "openai": "batch"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A plan and the folder that was built from it."""
+
+    provider: str
+    plan: Plan
+    folder: Path
+    shards: tuple[Shard, ...]
+
+
+def made(provider: str, folder: Path, *, rows: int, per_shard: int, limit: int = 64) -> Made:
+    """A job of so many rows in shards of so many."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "rows.jsonl"
+    with path.open("w", encoding="utf-8") as stream:
+        for n in range(rows):
+            stream.write(json.dumps({"id": f"k{n}", "text": f"What is {n} plus one?"}) + "\n")
+    facts = catalogs.load()
+    job = Job(
+        workload=path,
+        prompt=Text(text="{{ text }}", name="--prompt"),
+        output=Output(tokens=9, limit=limit),
+        models=(MODELS[provider],),
+    )
+    answer = pipeline.estimate(facts, pipeline.measure(facts, job), job, now=NOW)
+    option = next(
+        each.id
+        for each in answer.decision.options
+        if each.strategy == "single" and each.lane == "batch"
+    )
+    plan = drafting.make(answer, drafting.Wishes(choose=option, key="id"), folder)
+    ready = drafting.buildable(plan, facts, path, NOW)
+    limits = replace(ready.recipe.limits, rows=per_shard)
+    ready = replace(ready, recipe=replace(ready.recipe, limits=limits))
+    out = drafting.build(ready, facts, folder / "built")
+    return Made(provider=provider, plan=plan, folder=out.folder, shards=out.shards)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class World:
+    """One person's data home and one vendor, on one virtual clock."""
+
+    made: Made
+    home: Path
+    faults: Collection[rehearsal.Fault] = ()
+    conduct: rehearsal.Conduct | None = None
+    cap: Usd | None = None
+    news: list[News] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    """Every durable step that was passed."""
+
+    def __enter__(self) -> Self:
+        self.time = rehearsal.clock.Virtual(NOW)
+        self.server = rehearsal.Server(
+            clock=self.time.clock, faults=self.faults, conduct=self.conduct
+        )
+        self.server.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.server.__exit__(*error)
+
+    @property
+    def provider(self) -> str:
+        return self.made.provider
+
+    def vendor(self, key: str = "rehearsal") -> BatchVendor:
+        """The real library, pointed at loopback."""
+        return vendors.open_batches(
+            self.provider,
+            base_url=self.server.base_url(self.provider),
+            key=Key(secret=Secret(key), found_in="a test"),
+        )
+
+    def submitter(
+        self, ledger: Ledger, vendor: BatchVendor, checkpoint: Callable[[str], None], **more: Any
+    ) -> Submitter:
+        """The loop of the job, admitted where it was not."""
+        plan = self.made.plan
+        folder = ledger.job_folder(plan.nonce)
+        if not folder.exists():
+            shutil.copytree(self.made.folder, folder)
+        job = ledger.admit(
+            plan,
+            vendor.account,
+            vendor.versions,
+            self.made.shards,
+            spending.ceilings(plan, self.made.shards),
+            self.cap,
+            self.time.now(),
+            rehearsal=True,
+        )
+        return Submitter(
+            ledger,
+            job,
+            plan,
+            self.made.shards,
+            folder,
+            vendor,
+            self.time.clock,
+            self.news.append,
+            checkpoint=checkpoint,
+            **more,
+        )
+
+    def run(
+        self, *, kill_at: int | None = None, steps: int | None = None, **more: Any
+    ) -> Step | None:
+        """One process: to its end, or killed at its n-th durable step (None then)."""
+        passed = 0
+
+        def checkpoint(step: str) -> None:
+            nonlocal passed
+            passed += 1
+            self.steps.append(step)
+            if passed == kill_at:
+                raise Killed(step)
+
+        vendor = None
+        try:
+            with Ledger.open(self.home, checkpoint=checkpoint) as ledger:
+                vendor = self.vendor()
+                with ledger.lock(self.made.plan.nonce):
+                    loop = self.submitter(ledger, vendor, checkpoint, **more)
+                    return self._steps(loop, steps)
+        except Killed:
+            return None
+        finally:
+            if vendor is not None:
+                vendor.close()
+
+    def _steps(self, loop: Submitter, most: int | None) -> Step:
+        for _ in range(most or 2000):
+            step = loop.step()
+            if step.over is not None:
+                return step
+            if step.wait:
+                self.time.sleep(step.wait)
+        assert most is not None, f"the loop does not end: {self.kinds()[-20:]}"
+        return step
+
+    # --- what a test asks ---------------------------------------------------------------
+
+    def kinds(self) -> list[str]:
+        """What was narrated, in order."""
+        return [each.kind for each in self.news]
+
+    def output(self, name: str = "results.jsonl") -> list[dict[str, Any]]:
+        """The merged rows."""
+        path = self.home / "jobs" / self.made.plan.nonce / "out" / name
+        with path.open(encoding="utf-8") as stream:
+            return [json.loads(line) for line in stream]
+
+    def paid(self) -> list[int]:
+        """Paid batches of each shard."""
+        counted = self.server.paid(self.provider)
+        return [counted[each.sha256] for each in self.made.shards]
+
+    def right(self) -> bool:
+        """Whether the merged file has every row once, in order, with its own answer."""
+        rows = self.output()
+        ids = [f"{self.made.plan.nonce}-{n}" for n in range(len(rows))]
+        assert [row["key"] for row in rows] == [
+            f"k{n}" for n in range(self.made.plan.workload.rows.value)
+        ]
+        return all(
+            row["outcome"] == "succeeded" and row["text"].startswith(f"{id_}:")
+            for row, id_ in zip(rows, ids, strict=True)
+        )
+
+    def ledger(self) -> Ledger:
+        found = Ledger.read_only(self.home)
+        assert found is not None
+        return found
+
+
+def sha(made_: Made) -> list[str]:
+    return [each.sha256 for each in made_.shards]
+
+
+__all__ = ["Killed", "Made", "World", "builds", "made", "plans"]
