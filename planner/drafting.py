@@ -6,7 +6,6 @@ the rows. Nothing here touches a network, and nothing outside the output that wa
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -15,12 +14,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from planner import pipeline
 from planner.catalog import support
 from planner.catalog.freshness import freshness
-from planner.decision import assessment, options
+from planner.decision import assessment, options, timing
+from planner.decision.realtime import Load
 from planner.decision.requirements import Latency, Requirements
+from planner.decision.single import Single
 from planner.decision.timing import NO_FINISH
-from planner.errors import InputError, PlannerError, did_you_mean
+from planner.errors import InputError, PlannerError, UnknownFactError, did_you_mean
 from planner.handoff import build as builds
 from planner.handoff import plan as plans
+from planner.handoff.pacing import Pace
 from planner.handoff.providers import adapters
 from planner.money import Usd, difference, dollars
 from planner.words import duration, iso, percent
@@ -112,17 +114,9 @@ def make(answer: Estimate, wishes: Wishes, folder: Path, *, draft: bool = False)
             },
             "stale": _stale_when(answer, sent),
             "assumptions": answer.assumptions,
-            "warnings": (*answer.warnings, *_uncounted(wishes)),
+            "warnings": answer.warnings,
         }
     )
-
-
-def _uncounted(wishes: Wishes) -> Iterator[str]:
-    """What goes into each request and is not in the figures."""
-    given_ = [f"--param {key}" for key in ("tools", "functions") if key in wishes.params]
-    given_ += ["--json-schema"] if wishes.schema is not None else []
-    if given_:
-        yield f"{' and '.join(given_)}: their own prompt tokens are not in the estimate"
 
 
 def _chosen(answer: Estimate, wanted: str | None) -> Option:
@@ -409,17 +403,7 @@ def outlook(
     plan: Plan, catalog: Catalog, now: datetime, history: tuple[FinishedJob, ...] = ()
 ) -> Outlook:
     """The plan's finish and P(by the deadline) from now; sizes are the plan's mean row."""
-    model = catalog.model(f"{plan.choice.provider}/{plan.request.model}")
-    demand = _requirements(plan, now)
-    case = options.Case(
-        catalog=catalog,
-        offers=options.offers(catalog, model, demand, now.date()),
-        profile=_profile(plan),
-        requirements=demand,
-        history=history,
-        now=now,
-        seed=plan.demand.seed,
-    )
+    case = _case(plan, catalog, now, history)
     for option in assessment.every_option(case):
         if option.id == plan.choice.option:
             gates = "; ".join(gate.message for gate in option.gates)
@@ -428,6 +412,23 @@ def outlook(
             )
     late = f"{plan.choice.option} is no longer possible before the deadline"
     return Outlook(finish=NO_FINISH, p_deadline=None, why_not=late)
+
+
+def _case(
+    plan: Plan, catalog: Catalog, now: datetime, history: tuple[FinishedJob, ...] = ()
+) -> options.Case:
+    """The question that the plan answered, asked again."""
+    model = catalog.model(f"{plan.choice.provider}/{plan.request.model}")
+    demand = _requirements(plan, now)
+    return options.Case(
+        catalog=catalog,
+        offers=options.offers(catalog, model, demand, now.date()),
+        profile=_profile(plan),
+        requirements=demand,
+        history=history,
+        now=now,
+        seed=plan.demand.seed,
+    )
 
 
 def _requirements(plan: Plan, now: datetime) -> Requirements:
@@ -468,6 +469,68 @@ def _profile(plan: Plan) -> TokenProfile:
     return replace(made, bytes_per_row=counted.bytes_per_row)
 
 
+# --- sending one by one -----------------------------------------------------------------
+
+UNLIMITED_CONCURRENCY = 8
+"""Requests in flight where no limit of the vendor's is known: it says soon enough when it is more
+than it likes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Direct:
+    """How the rows of a plan, or what a batch leaves of them, are sent one by one."""
+
+    lane: str
+    """The ordinary lane, whose rates they pay."""
+    pace: Pace
+    cancel: float
+    """Seconds from a cancel of the plan's own lane to its end."""
+
+
+def direct(plan: Plan, catalog: Catalog, now: datetime, *, rows: int | None = None) -> Direct:
+    """The pace at which so many rows of a plan (all of them) go out, as its makespan assumes.
+
+    UnknownFactError where the vendor has no ordinary lane for the model.
+    """
+    case = _case(plan, catalog, now)
+    if rows is not None:
+        case = replace(case, profile=case.profile.for_rows(rows))
+    offer = next((each for each in case.offers if each.lane.base), None)
+    if offer is None:
+        model = case.profile.model
+        raise UnknownFactError.of("no-lane", f"{model} has no lane that answers at once")
+    own = next(each.lane for each in case.offers if each.lane.id == plan.choice.lane)
+    mean = float(case.profile.sizes.mean)
+    pace = Pace(
+        load=_load(case, offer),
+        fresh=mean,
+        mean_tokens=mean,
+        counts_cache_read=offer.limits.counts_cache_read,
+        counts_max_output=offer.limits.counts_max_output,
+    )
+    return Direct(
+        lane=offer.lane.id, pace=pace, cancel=float(own.cancel or assessment.ASSUMED_CANCEL)
+    )
+
+
+def _load(case: options.Case, offer: Offer) -> Load:
+    schedule = Single(case, offer).schedule
+    if isinstance(schedule, timing.Windowed):
+        schedule = schedule.inner
+    if isinstance(schedule, timing.Paced):
+        return schedule.load
+    demand = case.requirements
+    mean, cv = timing.latency(case.profile, demand)
+    return Load(
+        rows=case.profile.rows.value,
+        latency_mean=mean,
+        latency_cv=cv,
+        concurrency=demand.concurrency or UNLIMITED_CONCURRENCY,
+        failure_rate=demand.failure_rate,
+        retries=demand.retries,
+    )
+
+
 # --- building ---------------------------------------------------------------------------
 
 
@@ -479,25 +542,31 @@ class Buildable:
     adapter: Adapter
     recipe: builds.Recipe
     workload: readers.Workload
+    batches: bool = True
+    """The files are what a vendor's batches are made of; else its rows are sent one by one."""
 
 
 def buildable(plan: Plan, catalog: Catalog, workload: Path, on: datetime) -> Buildable:
     """The plan ready to build; exit 3 where its vendor has no adapter.
 
-    InputError where the plan is not one of batches: nothing is built for realtime.
+    InputError where planner cannot carry it out: it sends batches, and single requests in a
+    vendor's ordinary lane, which need nothing in them that says how they are to be served.
     """
     adapter = adapters.adapter(plan.choice.provider)
     model = catalog.model(f"{plan.choice.provider}/{plan.request.model}")
     lane = support.lane(catalog, model, plan.choice.lane, on=on.date()).lane
-    if lane.per_batch is None or plan.choice.strategy == "split":
+    ordinary = lane.base and lane.delivery == "sync"
+    if plan.choice.strategy == "split" or not (lane.per_batch is not None or ordinary):
         raise InputError.of(
-            "not-a-batch",
-            f"{plan.choice.option} is not sent as batch files alone, so there is nothing to build",
+            "not-sendable",
+            f"{plan.choice.option} is sent neither as batches nor in the ordinary lane: planner "
+            "builds nothing else",
             hint="--choose takes another option, such as a batch lane alone",
         )
     assert plan.request.endpoint is not None
     limits = support.limits(catalog, model, lane.id, tier=plan.demand.tier, on=on.date())
     limits = replace(limits, **dict(plan.demand.limits))  # type: ignore[arg-type]  # names were checked as flags
+    most = lane.per_batch or {}
     recipe = builds.Recipe(
         plan=plan.id,
         nonce=plan.nonce,
@@ -509,10 +578,10 @@ def buildable(plan: Plan, catalog: Catalog, workload: Path, on: datetime) -> Bui
             params=plan.request.params,
         ),
         limits=builds.Limits(
-            rows=_least(lane.per_batch.get("requests"), limits.queued_requests),
-            bytes=lane.per_batch.get("bytes"),
-            row_bytes=lane.per_batch.get("request_bytes"),
-            tokens=_least(lane.per_batch.get("tokens"), limits.queued_input_tokens),
+            rows=_least(most.get("requests"), limits.queued_requests),
+            bytes=most.get("bytes"),
+            row_bytes=most.get("request_bytes"),
+            tokens=_least(most.get("tokens"), limits.queued_input_tokens),
         ),
         refuses=lane.refuses,
         key=plan.workload.key,
@@ -523,7 +592,19 @@ def buildable(plan: Plan, catalog: Catalog, workload: Path, on: datetime) -> Bui
         adapter=adapter,
         recipe=recipe,
         workload=readers.open_workload(workload, format=plan.workload.format),
+        batches=lane.per_batch is not None,
     )
+
+
+def batches_only(ready: Buildable) -> None:
+    """InputError where the files would be no batches, and so of no use by themselves."""
+    if not ready.batches:
+        raise InputError.of(
+            "not-a-batch",
+            f"{ready.plan.choice.option} is not sent as batch files alone, so there is nothing to "
+            "build",
+            hint="--choose takes another option, such as a batch lane alone",
+        )
 
 
 def _least(*limits: int | None) -> int | None:
@@ -554,6 +635,7 @@ def build(
         prompt=pinned.prompt.text if pinned.prompt else None,
         system=pinned.system.text if pinned.system else None,
         prompt_name=pinned.prompt.name if pinned.prompt else "--prompt",
+        definitions=prompts.definitions(pinned.params, pinned.json_schema),
         skip_bad=skip,
     )
     model = catalog.model(f"{plan.choice.provider}/{pinned.model}")
@@ -581,15 +663,3 @@ def _first(
             yield prompt.render(row)
         except InputError:
             continue
-
-
-def json_value(text: str, flag: str) -> Any:
-    """JSON as a flag or a file gives it, numbers exact; InputError."""
-    try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
-    except ValueError as error:
-        raise InputError.of("not-json", f"{flag}: not JSON: {error}") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON value")

@@ -23,6 +23,7 @@ from planner.decision.turnaround import FinishedJob
 from planner.errors import Collector, InputError, did_you_mean
 from planner.money import Usd, plain, usd
 from planner.notation import unreadable, whole
+from planner.workload.prompt import NO_DEFINITIONS, Definitions
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DAY_WORDS = {"today": 0, "tomorrow": 1}
@@ -72,6 +73,8 @@ class Job:
     exact: bool = False
     """Count every row, however long that takes."""
     seed: int = 0
+    definitions: Definitions = NO_DEFINITIONS
+    """Tools and schema that go into every request."""
 
     def at_deadline(self, seconds: float | None, now: datetime) -> Job:
         """The same question for another deadline, in seconds from now (None: no deadline)."""
@@ -363,6 +366,18 @@ def _param(name: str, value: Any) -> str:
 
     made = json.dumps(value, default=held, ensure_ascii=False)
     return f"{name}=" + re.sub(r'"\\u0000(\d+)\\u0000"', lambda at: numbers[int(at[1])], made)
+
+
+def json_value(text: str, flag: str) -> Any:
+    """JSON as a flag or a file gives it, numbers exact; InputError."""
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+    except ValueError as error:
+        raise InputError.of("not-json", f"{flag}: not JSON: {error}") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _relative(key: _JobKey, text: str) -> str:

@@ -181,6 +181,7 @@ def _from_file(
         system_name=job.system.name if job.system else "--system",
         skip_bad=job.skip_bad_rows,
         uncountable=uncountable(models, counters),
+        definitions=job.definitions,
     )
     encodings = _encodings(counters)
     how = _how(job, models)
@@ -466,27 +467,27 @@ def _known_names(catalog: Catalog, models: Sequence[Model], job: Job) -> None:
             raise UnknownFactError.of("unknown-lane", f"no lane {lane!r}", hint=hint)
 
 
-def with_flips(answer: Estimate) -> Estimate:
-    """The same answer with what would change each choice; a fraction of a second a model."""
-    return replace(
-        answer,
-        flips={case.profile.model: flips.flips(case) for case in answer.cases},
-        waiting={
-            case.profile.model: assessment.Assessment(case).waiting() for case in answer.cases
-        },
-    )
+def with_flips(answer: Estimate, *models: str) -> Estimate:
+    """The same answer with what would change each choice, or those of the models named.
+
+    A fraction of a second a model, so a screen asks for the one that is looked at first.
+    """
+    asked = [case for case in answer.cases if not models or case.profile.model in models]
+    found = {case.profile.model: flips.flips(case) for case in asked}
+    worth = {case.profile.model: assessment.Assessment(case).waiting() for case in asked}
+    return replace(answer, flips={**answer.flips, **found}, waiting={**answer.waiting, **worth})
 
 
 MAP_DEADLINES = (0.25, 0.5, 1, 2, 4, 8, 12, 24, 48, 72)
-"""Hours of the columns of the map."""
+"""Hours of the columns of the map; the one nearest to the deadline asked about gives way to it."""
 
 MAP_VOLUMES = (Fraction(1, 8), Fraction(1, 4), Fraction(1, 2), 1, 2, 4, 8, 16)
 """Its lines, in volumes of the job asked about."""
 
 
-def maps(answer: Estimate) -> Mapping[str, tuple[tuple[Cell, ...], ...]]:
-    """For each model which option wins at which deadline and volume."""
-    deadlines = [hours * 3600.0 for hours in MAP_DEADLINES]
+def maps(answer: Estimate, *models: str) -> Mapping[str, tuple[tuple[Cell, ...], ...]]:
+    """For each model, or those named, which option wins at which deadline and volume."""
+    deadlines = _map_deadlines(answer.job.requirements.deadline)
     return {
         case.profile.model: flips.deadline_volume_map(
             case,
@@ -494,7 +495,17 @@ def maps(answer: Estimate) -> Mapping[str, tuple[tuple[Cell, ...], ...]]:
             list(dict.fromkeys(max(1, round(case.profile.rows.value * x)) for x in MAP_VOLUMES)),
         )
         for case in answer.cases
+        if not models or case.profile.model in models
     }
+
+
+def _map_deadlines(asked: float | None) -> list[float]:
+    """Seconds, ascending, with the deadline asked about among them."""
+    usual = [hours * 3600.0 for hours in MAP_DEADLINES]
+    if asked is None:
+        return usual
+    nearest = min(usual, key=lambda each: max(each, asked) / min(each, asked))
+    return sorted({*usual, asked} - ({nearest} - {asked}))
 
 
 def _sources(cases: tuple[options.Case, ...]) -> Iterator[Source]:

@@ -198,6 +198,7 @@ def with_job_file(arguments: Arguments) -> Arguments:
 def job_of(arguments: Mapping[str, Any], now: datetime) -> Job:
     """The job that the flags state; InputError for whatever cannot be read or does not go."""
     from planner import job as jobs
+    from planner.workload import prompt
 
     _exclusive(arguments)
     made = jobs.Job(
@@ -216,6 +217,7 @@ def job_of(arguments: Mapping[str, Any], now: datetime) -> Job:
         precision=arguments.get("precision", jobs.Job().precision),
         exact=arguments.get("exact", False),
         seed=arguments.get("seed", 0),
+        definitions=prompt.definitions(params_of(arguments), schema_of(arguments)),
     )
     if arguments.get("workload") == sample.NAME:
         made = jobs.shipped_sample(made)
@@ -223,6 +225,35 @@ def job_of(arguments: Mapping[str, Any], now: datetime) -> Job:
         at = jobs.deadline(arguments["deadline"], now)
         made = made.at_deadline((at - now).total_seconds(), now)
     return made
+
+
+def params_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Every `--param KEY=JSON`; a word that is no JSON is an error, not a guess at text."""
+    return dict(map(_param, arguments.get("params", ())))
+
+
+def _param(text: str) -> tuple[str, Any]:
+    from planner import job
+
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise InputError.of(
+            "bad-option", f"--param {text!r} cannot be read", hint="give KEY=JSON, as in top_k=5"
+        )
+    return key, job.json_value(value, f"--param {key}")
+
+
+def schema_of(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What `--json-schema` holds, None without it; InputError where it is no JSON object."""
+    if "json_schema" not in arguments:
+        return None
+    from planner import job
+
+    path = Path(arguments["json_schema"])
+    schema = job.json_value(job.text_file(path, "--json-schema").text, f"--json-schema {path}")
+    if not isinstance(schema, dict):
+        raise InputError.of("bad-schema", f"--json-schema {path} is not a JSON object")
+    return schema
 
 
 EXCLUSIVE = (
@@ -340,6 +371,14 @@ def job_flags(parser: argparse.ArgumentParser) -> None:
     add("--prompt-file", metavar="FILE", help="the same from a file")
     add("--system", metavar="TEXT", help="template of the system prompt")
     add("--system-file", metavar="FILE", help="the same from a file")
+    add("--json-schema", metavar="FILE", help="a JSON schema that each answer has to follow")
+    add(
+        "--param",
+        dest="params",
+        action="append",
+        metavar="KEY=JSON",
+        help="any other parameter of the request; repeat",
+    )
     _read(parser, "--of-rows", "whole", "N", "the file is a random sample of a job of N rows")
     add("--skip-bad-rows", action="store_true", help="leave unreadable rows out and count them")
     add("--model", dest="models", action="append", metavar="MODEL", help="repeat to compare")
@@ -372,16 +411,8 @@ def job_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def request_flags(parser: argparse.ArgumentParser) -> None:
-    """What goes into each request beside the prompt; a job file may hold it as well."""
+    """How requests are made and named; a job file may hold it as well."""
     add = parser.add_argument
-    add("--json-schema", metavar="FILE", help="a JSON schema that each answer has to follow")
-    add(
-        "--param",
-        dest="params",
-        action="append",
-        metavar="KEY=JSON",
-        help="any other parameter of the request; repeat",
-    )
     add("--endpoint", metavar="PATH", help="such as /v1/chat/completions, where there are several")
     add("--key", metavar="COLUMN", help="your own name of a row (default: its number)")
 

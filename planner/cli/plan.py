@@ -91,36 +91,12 @@ def _wishes(arguments: Arguments) -> Any:
     return drafting.Wishes(
         choose=arguments.get("choose"),
         endpoint=arguments.get("endpoint"),
-        schema=_schema(arguments),
-        params=dict(_param(each) for each in arguments.get("params", ())),
+        schema=estimate.schema_of(arguments),
+        params=estimate.params_of(arguments),
         key=arguments.get("key"),
         accept_assumed=arguments.get("accept_assumed", False),
         allow_stale=arguments.get("allow_stale", False),
     )
-
-
-def _param(text: str) -> tuple[str, Any]:
-    """`KEY=JSON`; a word that is no JSON is an error, not a guess at text."""
-    from planner import drafting
-
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise InputError.of(
-            "bad-option", f"--param {text!r} cannot be read", hint="give KEY=JSON, as in top_k=5"
-        )
-    return key, drafting.json_value(value, f"--param {key}")
-
-
-def _schema(arguments: Arguments) -> Any:
-    if "json_schema" not in arguments:
-        return None
-    from planner import drafting, job
-
-    path = Path(arguments["json_schema"])
-    schema = drafting.json_value(job.text_file(path, "--json-schema").text, f"--json-schema {path}")
-    if not isinstance(schema, dict):
-        raise InputError.of("bad-schema", f"--json-schema {path} is not a JSON object")
-    return schema
 
 
 # --- plan-diff --------------------------------------------------------------------------
@@ -165,6 +141,7 @@ def _build(arguments: Arguments, clock: Clock) -> int:
     plan, workload = _planned(arguments, now, catalog, folder)
     drafting.fresh(plan, catalog, now, workload)
     ready = drafting.buildable(plan, catalog, workload, now)
+    drafting.batches_only(ready)
     with estimate.Bar(workload, doing="building") as bar:
         made = drafting.build(
             ready, catalog, folder, force=arguments.get("force", False), progress=bar

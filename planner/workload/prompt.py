@@ -78,6 +78,18 @@ class Request:
         return tuple(each for message in self.messages for each in message.media)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definitions:
+    """What every request brings beside its messages, as `Request` has it."""
+
+    tools: str | None = None
+    schema: str | None = None
+    forced: bool = False
+
+
+NO_DEFINITIONS = Definitions()
+
+
 class Prompt(Protocol):
     """Whatever makes requests of rows: a template, or a reader of ready-made requests."""
 
@@ -98,8 +110,10 @@ class Template:
         *,
         prompt_name: str = "--prompt",
         system_name: str = "--system",
+        definitions: Definitions = NO_DEFINITIONS,
     ) -> None:
         environment = _environment()
+        self.definitions = definitions
         self.prompt = prompt
         self.system = system
         self._parts = tuple(
@@ -131,7 +145,8 @@ class Template:
         )
         if not messages[-1].content.strip():
             raise _row_error(row, "empty-prompt", "the prompt comes out empty", _SKIP_HINT)
-        return Request(messages=messages)
+        own = self.definitions
+        return Request(messages=messages, tools=own.tools, schema=own.schema, forced=own.forced)
 
 
 class _Part:
@@ -346,7 +361,10 @@ def _column_of(node: nodes.Node) -> str | None:
 
 
 def default_template(
-    columns: Sequence[str], sample: Sequence[Row], system: str | None = None
+    columns: Sequence[str],
+    sample: Sequence[Row],
+    system: str | None = None,
+    definitions: Definitions = NO_DEFINITIONS,
 ) -> tuple[Template, str]:
     """The one text-like column as the whole prompt, and the sentence that says so.
 
@@ -372,7 +390,7 @@ def default_template(
     rest = {name: lengths[name] for name in others}
     beside = f"; the other text columns: {_listed(rest)}" if rest else ""
     said = f"No --prompt is given: each row is sent as its column {_listed({best: lengths[best]})}"
-    return Template(_insertion(best), system), f"{said}{beside}."
+    return Template(_insertion(best), system, definitions=definitions), f"{said}{beside}."
 
 
 def _mean_lengths(columns: Sequence[str], sample: Sequence[Row]) -> dict[str, int]:
@@ -458,14 +476,27 @@ class ReadyMade:
         messages = _system(payload) + turns
         if not any(message.role != "system" for message in messages):
             raise _NoRequestError("nobody asks anything in it")
-        tools = _first(payload, "tools", "functions")
+        own = definitions(payload)
         return Request(
             messages=messages,
-            tools=_compact(tools) if tools else None,
-            schema=_schema(payload),
+            tools=own.tools,
+            schema=own.schema,
             max_output_tokens=_ceiling(payload),
-            forced=_is_forced(payload.get("tool_choice")),
+            forced=own.forced,
         )
+
+
+def definitions(payload: Mapping[str, Any], schema: object = None) -> Definitions:
+    """The tools and the schema of the answer in a request's parameters, whoever's they are.
+
+    `schema` is one that is given beside them.
+    """
+    tools = _first(payload, "tools", "functions")
+    return Definitions(
+        tools=_compact(tools) if tools else None,
+        schema=_schema(payload) if schema is None else _compact(schema),
+        forced=_is_forced(payload.get("tool_choice")),
+    )
 
 
 class _NoRequestError(Exception):
@@ -484,7 +515,7 @@ def _first(payload: Mapping[str, object], *keys: str) -> Any:
 def _compact(value: object) -> str | None:
     if value is None:
         return None
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=float)
 
 
 _WRAPPINGS = ("format", "json_schema", "schema")
@@ -630,6 +661,7 @@ def choose(
     system_name: str = "--system",
     skip_bad: bool = False,
     uncountable: Callable[[Media], str | None] = _nothing_refused,
+    definitions: Definitions = NO_DEFINITIONS,
 ) -> Chosen:
     """The template that is given, the requests the rows bring, or the one text column.
 
@@ -642,11 +674,17 @@ def choose(
     said = None
     chosen: Prompt
     if prompt is not None:
-        chosen = Template(prompt, system, prompt_name=prompt_name, system_name=system_name)
+        chosen = Template(
+            prompt,
+            system,
+            prompt_name=prompt_name,
+            system_name=system_name,
+            definitions=definitions,
+        )
     elif workload.format in READY_MADE:
         chosen, said = _ready_made(workload.format, system, system_name, uncountable)
     else:
-        chosen, said = default_template(columns, sample, system)
+        chosen, said = default_template(columns, sample, system, definitions)
     chosen.check(columns)
     if not skip_bad:
         next(requests(workload.rows(), chosen))
