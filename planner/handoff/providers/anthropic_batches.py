@@ -129,22 +129,7 @@ class AnthropicBatches:
 
     def result(self, line: bytes) -> RowResult:
         """One line of a download; ValueError where it is no result at all."""
-        found = wire.row(line)
-        custom_id, result = found["custom_id"], wire.mapping(found.get("result"))
-        type_ = result.get("type")
-        message = wire.mapping(result.get("message"))
-        if type_ == "succeeded" and message:
-            return words.answered(custom_id, message)
-        if type_ == "errored":
-            return words.refused(custom_id, result.get("error"))
-        if type_ in OUTCOMES:
-            return RowResult(custom_id=custom_id, outcome=type_, error=type_)
-        return RowResult(
-            custom_id=custom_id,
-            outcome="unknown",
-            error=f"unknown: a result of the type {type_!r}",
-            usage=words.usage(message.get("usage")),
-        )
+        return result(line)
 
     def close(self) -> None:
         """Let connections go."""
@@ -202,6 +187,26 @@ def _moment(text: object) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def result(line: bytes) -> RowResult:
+    """One line of a download; ValueError where it is no result at all."""
+    found = wire.row(line)
+    custom_id, result = found["custom_id"], wire.mapping(found.get("result"))
+    type_ = result.get("type")
+    message = wire.mapping(result.get("message"))
+    if type_ == "succeeded" and message:
+        return words.answered(custom_id, message)
+    if type_ == "errored":
+        return words.refused(custom_id, result.get("error"))
+    if type_ in OUTCOMES:
+        return RowResult(custom_id=custom_id, outcome=type_, error=type_)
+    return RowResult(
+        custom_id=custom_id,
+        outcome="unknown",
+        error=f"unknown: a result of the type {type_!r}",
+        usage=words.usage(message.get("usage")),
+    )
 
 
 def open_batches(key: Key | None, base_url: str | None) -> AnthropicBatches:

@@ -142,19 +142,7 @@ class OpenAIBatches:
 
     def result(self, line: bytes) -> RowResult:
         """One line of either file; ValueError where it is no result at all."""
-        found = wire.row(line)
-        custom_id, reply = found["custom_id"], wire.mapping(found.get("response"))
-        error = wire.mapping(found.get("error"))
-        status = reply.get("status_code")
-        code = status if isinstance(status, int) else None
-        body = words.unwrapped(reply.get("body"))
-        inner = wire.mapping(body)
-        if error or (code or 0) >= words.FAILED:
-            return _refused(custom_id, code, error or _error(inner, body, code))
-        if not inner:
-            said = "unknown: neither an answer nor an error"
-            return RowResult(custom_id=custom_id, outcome="unknown", error=said)
-        return words.answered(custom_id, inner)
+        return result(line)
 
     def close(self) -> None:
         """Let connections go."""
@@ -251,6 +239,23 @@ def _moment(value: object) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         return None
     return datetime.fromtimestamp(value, UTC)
+
+
+def result(line: bytes) -> RowResult:
+    """One line of either file; ValueError where it is no result at all."""
+    found = wire.row(line)
+    custom_id, reply = found["custom_id"], wire.mapping(found.get("response"))
+    error = wire.mapping(found.get("error"))
+    status = reply.get("status_code")
+    code = status if isinstance(status, int) else None
+    body = words.unwrapped(reply.get("body"))
+    inner = wire.mapping(body)
+    if error or (code or 0) >= words.FAILED:
+        return _refused(custom_id, code, error or _error(inner, body, code))
+    if not inner:
+        said = "unknown: neither an answer nor an error"
+        return RowResult(custom_id=custom_id, outcome="unknown", error=said)
+    return words.answered(custom_id, inner)
 
 
 def open_batches(key: Key | None, base_url: str | None) -> OpenAIBatches:

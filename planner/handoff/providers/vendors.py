@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, cast
 from planner.errors import UnknownFactError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from planner.handoff.keys import Key
-    from planner.handoff.vendor import BatchVendor, RealtimeVendor
+    from planner.handoff.vendor import BatchVendor, RealtimeVendor, RowResult
 
 BATCHES: Mapping[str, str] = {
     "anthropic": "planner.handoff.providers.anthropic_batches",
@@ -27,6 +27,16 @@ REALTIME: Mapping[str, str] = {
     "openai": "planner.handoff.providers.openai_realtime",
 }
 """Vendor -> the module with its `open_realtime`."""
+
+
+PROOFS: Mapping[str, Mapping[str, str]] = {
+    "anthropic": {"batch": "batch", "standard": "standard"},
+    "openai": {"flex": "flex", "priority": "fast"},
+}
+"""Vendor -> service tier that a reply names -> the lane that is billed.
+
+A word that is not here proves nothing: OpenAI says `default` in batches as well.
+"""
 
 
 def open_batches(
@@ -47,6 +57,11 @@ def open_realtime(
     """A vendor's single requests; errors as of `open_batches`."""
     opened = import_module(_module(REALTIME, provider)).open_realtime(key, base_url)
     return cast("RealtimeVendor", opened)
+
+
+def reading(provider: str) -> Callable[[bytes], RowResult]:
+    """How a vendor's result lines are read, without an account: they may be old, or imported."""
+    return cast("Callable[[bytes], RowResult]", import_module(_module(BATCHES, provider)).result)
 
 
 def _module(table: Mapping[str, str], provider: str) -> str:
