@@ -141,6 +141,19 @@ def answer(
     )
 
 
+def measured(
+    read: Read, catalog: Catalog
+) -> tuple[tuple[tuple[pipeline.Measured, Line], ...], ...]:
+    """Every job of the file on its own model, and then on each that it is compared with.
+
+    For questions that are asked again and again; `answer` asks once.
+    """
+    return tuple(
+        tuple(_Job(read, place, catalog, catalog, ()).measured())
+        for place in range(len(read.file.jobs))
+    )
+
+
 def _credit(entry: CreditEntry) -> budget.Credit:
     return budget.Credit(
         name=entry.name, amount=Usd(entry.amount), first=entry.from_, last=entry.until
@@ -260,12 +273,7 @@ class _Job:
 
     def answer(self, now: datetime, on: date) -> JobAnswer:
         """Measured, projected, and held against list price and alternatives."""
-        entry = self.entry
-        others = [
-            self._model(name, "compare", "models", place)
-            for place, name in enumerate(entry.compare.models)
-        ]
-        models = {_key(each): each for each in (self.model, *others)}
+        models = self._models()
         measured = self._measured(tuple(models))
         profiles = dict(zip(models, map(self._profile, measured.profiles), strict=True))
         timed = pipeline.estimate(self.catalog, measured, measured.job, now=now, on=on)
@@ -280,6 +288,24 @@ class _Job:
             candidates=tuple(self._candidates(tuple(models.values()), profiles, options, line.id)),
             said=(*line.profile.said, line.profile.output.said),
         )
+
+    def measured(self) -> Iterator[tuple[pipeline.Measured, Line]]:
+        """The job on each of its models; in the budgeted lane where the vendor has it."""
+        models = self._models()
+        made = self._measured(tuple(models))
+        for model, counted in zip(models.values(), made.profiles, strict=True):
+            profile = self._profile(counted)
+            lane = self.lane if self.lane in model.lanes else model.lanes[0]
+            alone = replace(made, models=(model,), profiles=(profile,))
+            yield alone, self._line(model, lane, profile)
+
+    def _models(self) -> dict[str, Model]:
+        """The budgeted model and those it is compared with."""
+        others = [
+            self._model(name, "compare", "models", place)
+            for place, name in enumerate(self.entry.compare.models)
+        ]
+        return {_key(each): each for each in (self.model, *others)}
 
     def _wait(self, options: dict[str, Option], id: str) -> Wait | None:
         if id not in options:
