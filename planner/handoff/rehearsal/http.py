@@ -135,20 +135,29 @@ class Connections:
         self.handler = handler
         self.spool = spool
         self.now = now
-        self.open: set[asyncio.StreamWriter] = set()
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from its first request to its end."""
-        self.open.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = writer
         try:
-            peer = Peer(reader, writer)
-            while await self._once(peer):
+            while await self._once(Peer(reader, writer)):
                 pass
         except (BrokenError, ConnectionError, asyncio.CancelledError):
-            pass
+            pass  # cancelled by `close` alone, which waits for the end
         finally:
-            self.open.discard(writer)
+            del self._open[task]
             writer.transport.abort()
+
+    async def close(self) -> None:
+        """End all connections, whatever they are doing."""
+        tasks = tuple(self._open)
+        for task, writer in tuple(self._open.items()):
+            writer.transport.abort()
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _once(self, peer: Peer) -> bool:
         """One request and its reply; False where the connection is over."""

@@ -8,6 +8,7 @@ how often a row was paid.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 import threading
 from collections import Counter
@@ -28,7 +29,7 @@ from planner.handoff.rehearsal.spool import Spool
 from planner.handoff.rehearsal.world import Habits, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
     from datetime import datetime
 
     from planner.handoff.clock import Clock
@@ -54,6 +55,7 @@ TENANT = "org-rehearsal"
 
 READ_LIMIT = 1024 * 1024
 START_SECONDS = 30
+BACKLOG = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,15 +125,16 @@ class Server:
             each.provider: each(clock) for each in (Anthropic, OpenAI)
         }
         self._parent = folder
-        self._ready = threading.Event()
 
     # --- life ---------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        self._temporary = tempfile.TemporaryDirectory(prefix="rehearsal-", dir=self._parent)
-        self.spool = Spool(Path(self._temporary.name))
-        self._connections = Connections(self._answer, self.spool, self.clock.now)
-        self._thread = threading.Thread(target=self._run, name="rehearsal", daemon=True)
+        """Serve from a thread of its own."""
+        self._open()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve()), name="rehearsal", daemon=True
+        )
         self._thread.start()
         assert self._ready.wait(START_SECONDS), "the rehearsal server did not start"
         return self
@@ -141,21 +144,39 @@ class Server:
         self._thread.join()
         self._temporary.cleanup()
 
-    def _run(self) -> None:
-        asyncio.run(self._serve())
-
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        async with self._listening():
+            self._ready.set()
+            await self._stop.wait()
+
+    @contextlib.asynccontextmanager
+    async def here(self) -> AsyncIterator[Self]:
+        """Serve from the running event loop, as a `Jumping` clock asks for."""
+        self._open()
+        try:
+            async with self._listening():
+                yield self
+        finally:
+            self._temporary.cleanup()
+
+    def _open(self) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="rehearsal-", dir=self._parent)
+        self.spool = Spool(Path(self._temporary.name))
+        self._connections = Connections(self._answer, self.spool, self.clock.now)
+
+    @contextlib.asynccontextmanager
+    async def _listening(self) -> AsyncIterator[None]:
         server = await asyncio.start_server(
-            self._connections.serve, "127.0.0.1", self.port, limit=READ_LIMIT, backlog=1024
+            self._connections.serve, "127.0.0.1", self.port, limit=READ_LIMIT, backlog=BACKLOG
         )
         self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._stop.wait()
-        server.close()
-        for writer in tuple(self._connections.open):
-            writer.transport.abort()
-        await server.wait_closed()
+        try:
+            yield
+        finally:
+            server.close()
+            await self._connections.close()
+            await server.wait_closed()
 
     def base_url(self, provider: str) -> str:
         """Where a client of this vendor finds it."""
