@@ -806,13 +806,17 @@ def _job(row: sqlite3.Row) -> Job:
     return Job(
         **{
             **values,
-            "account": Account(**json.loads(values["account"])),
+            "account": _account(json.loads(values["account"])),
             "versions": json.loads(values["versions"]),
             "cap": None if values["cap"] is None else _usd(values["cap"]),
             "created": _time(values["created"]),
             "rehearsal": bool(values["rehearsal"]),
         }
     )
+
+
+def _account(values: dict[str, Any]) -> Account:
+    return Account(**{**values, "settings": tuple(values.get("settings", ()))})
 
 
 def _attempt(row: sqlite3.Row) -> Attempt:

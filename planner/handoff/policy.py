@@ -93,9 +93,11 @@ class Sending:
     provider: str
     model: str
     region: str | None
-    account: Account
+    base_url: str
     kept: bool
     """The lane's results stay with the vendor until they are fetched."""
+    account: Account | None = None
+    """None before the vendor was asked whose the key is: not judged yet."""
 
 
 def place() -> Path:
@@ -120,7 +122,6 @@ def read(path: Path | None = None) -> Policy:
 def check(policy: Policy, sending: Sending) -> None:
     """InputError (exit 2) with everything that the policy forbids of it."""
     found = Collector()
-    account = sending.account
     _listed(policy.vendors, sending.provider, "vendor", found)
     _listed(policy.models, sending.model, "model", found)
     if policy.regions is not None and sending.region not in policy.regions:
@@ -128,10 +129,10 @@ def check(policy: Policy, sending: Sending) -> None:
         allowed = ", ".join(policy.regions)
         found.add("policy", f"the plan names {said}; allowed: {allowed}", hint="plan with --region")
     if policy.base_urls is not None and not any(
-        within(account.base_url, each) for each in policy.base_urls
+        within(sending.base_url, each) for each in policy.base_urls
     ):
         allowed = ", ".join(policy.base_urls)
-        found.add("policy", f"address {account.base_url}; allowed: {allowed}")
+        found.add("policy", f"address {sending.base_url}; allowed: {allowed}")
     _retention(policy, sending, found)
     _raise(found)
 
@@ -153,6 +154,8 @@ def _retention(policy: Policy, sending: Sending, found: Collector) -> None:
             hint="--choose a lane whose answers come back at once",
         )
     account = sending.account
+    if account is None:
+        return
     names = {account.organization, account.workspace, account.project} - {None}
     if not names & set(policy.zero_retention_accounts):
         found.add(

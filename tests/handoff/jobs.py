@@ -20,6 +20,7 @@ ACCOUNT = Account(
     base_url="https://api.anthropic.com",
     key_from="ANTHROPIC_API_KEY",
     organization="org-one",
+    settings=("HTTPS_PROXY",),
 )
 CEILING = Usd(Decimal("1.25"))
 _ONE = {"value": 10, "low": 10, "high": 10}

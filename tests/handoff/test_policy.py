@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SENDING = Sending(
-    provider="anthropic", model="claude-haiku-5-5", region=None, account=jobs.ACCOUNT, kept=True
+    provider="anthropic",
+    model="claude-haiku-5-5",
+    region=None,
+    base_url=jobs.ACCOUNT.base_url,
+    kept=True,
+    account=jobs.ACCOUNT,
 )
 WHOLE = """
 schema: planner.policy/1
@@ -74,6 +79,10 @@ def test_all_that_is_forbidden_is_said_at_once(written: Callable[[str], Policy])
     told = "\n".join(forbidden(rules, replace(SENDING, provider="openai", model="gpt-6-sol")))
     for part in ("vendor openai", "model gpt-6-sol", "no region", "keeps the answers", "org-one"):
         assert part in told
+    other = replace(SENDING, region="us", base_url="https://gateway.example", account=None)
+    assert [each.partition(";")[0] for each in forbidden(rules, replace(other, kept=False))] == [
+        "forbidden: address https://gateway.example"
+    ], "whose account it is is judged when it is known"
     allowed = replace(SENDING, region="us", kept=False)
     assert forbidden(written(WHOLE), allowed) == []
 

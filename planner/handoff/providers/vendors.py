@@ -5,15 +5,16 @@ A module is loaded when its vendor is asked for; until then no vendor's library 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from planner.errors import UnknownFactError
+from planner.handoff.keys import Key, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from planner.handoff.keys import Key
     from planner.handoff.vendor import BatchVendor, RealtimeVendor, RowResult
 
 BATCHES: Mapping[str, str] = {
@@ -37,6 +38,47 @@ PROOFS: Mapping[str, Mapping[str, str]] = {
 
 A word that is not here proves nothing: OpenAI says `default` in batches as well.
 """
+
+WORDS: Mapping[str, str] = {
+    "anthropic": "planner.handoff.providers.anthropic_wire",
+    "openai": "planner.handoff.providers.openai_wire",
+}
+"""Vendor -> the module with its name, its keys' variables and its `client`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """A vendor before anything is asked of it."""
+
+    provider: str
+    name: str
+    variables: Sequence[str]
+    """Where its library looks for a key, in this order."""
+    obeyed: Sequence[str]
+    """What its library reads from the environment besides the key."""
+
+
+def about(provider: str) -> About:
+    """A vendor's names; UnknownFactError (exit 3) where planner hands it no jobs."""
+    words = import_module(_module(WORDS, provider))
+    return About(
+        provider=provider,
+        name=words.NAME,
+        variables=words.KEYS,
+        obeyed=words.WORDS.variables,
+    )
+
+
+def address(provider: str, base_url: str | None = None) -> str:
+    """Where a vendor would be reached, as its own library resolves it; nothing is sent."""
+    from planner.handoff.providers import wire
+
+    words = import_module(_module(WORDS, provider))
+    client = words.client(Key(secret=Secret("none"), found_in="nowhere"), base_url)
+    try:
+        return wire.plain_url(client.base_url)
+    finally:
+        client.close()
 
 
 def open_batches(
