@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
+import json
 import os
 import re
 import shutil
 import subprocess
+import tarfile
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -233,3 +236,71 @@ class TestBrowser:
         assert [(round(float(w)), round(float(h))) for w, h in boxes] == [(595, 842)]
         pages = len(re.findall(rb"/Type /Page\b", raw))
         assert 2 <= pages <= 6
+
+
+# --- an accessibility audit ---------------------------------------------------------------
+
+AXE = "axe-core@4.14.1"
+
+AUDIT = """
+axe.run().then(found => {
+  const pre = document.createElement('pre');
+  pre.id = 'audit';
+  pre.textContent = JSON.stringify({
+    violations: found.violations.map(each => [each.impact, each.id, each.nodes.length]),
+    passes: found.passes.map(each => each.id),
+    undecided: found.incomplete.map(each => [each.id, each.nodes.length]),
+  });
+  document.body.append(pre);
+});
+"""
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The auditor's source, from the package registry; skips where there is none."""
+    folder = tmp_path_factory.mktemp("axe")
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("no npm here, which fetches the accessibility auditor")
+    fetched = subprocess.run([npm, "pack", AXE], cwd=folder, capture_output=True, check=False)
+    if fetched.returncode:
+        pytest.skip(f"{AXE} cannot be fetched")
+    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
+        source = archive.extractfile("package/axe.min.js")
+        assert source is not None
+        return source.read().decode()
+
+
+def audited(page: str, axe: str, folder: Path, *arguments: str) -> dict[str, Any]:
+    """What the auditor finds in the page; its policy goes, since it lets no script in."""
+    text = re.sub(r"<meta http-equiv[^>]*>", "", page)
+    file = folder / "audited.html"
+    file.write_text(
+        text.replace("</body>", f"<script>{axe}</script><script>{AUDIT}</script></body>"),
+        encoding="utf-8",
+    )
+    done = browse(
+        "--dump-dom", "--virtual-time-budget=20000", *arguments, file.as_uri(),
+        home=folder / "home",
+    )  # fmt: skip
+    said = re.search(r'<pre id="audit">(.*?)</pre>', done.stdout)
+    assert said is not None
+    found: dict[str, Any] = json.loads(html.unescape(said[1]))
+    return found
+
+
+class TestAccessibility:
+    pytestmark = browser
+
+    @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+    def test_nothing_is_found(self, page: str, axe: str, tmp_path: Path, *, dark: bool) -> None:
+        scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
+        found = audited(page, axe, tmp_path, *scheme)
+        assert found["violations"] == []
+        assert "color-contrast" in found["passes"]
+
+    def test_a_fault_would_be_found(self, page: str, axe: str, tmp_path: Path) -> None:
+        faint = page.replace("</main>", '<p style="color:#eee;background:#fff">faint</p></main>')
+        kinds = {kind for _, kind, _ in audited(faint, axe, tmp_path)["violations"]}
+        assert kinds == {"color-contrast"}
