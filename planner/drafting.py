@@ -6,7 +6,6 @@ the rows. Nothing here touches a network, and nothing outside the output that wa
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -115,17 +114,9 @@ def make(answer: Estimate, wishes: Wishes, folder: Path, *, draft: bool = False)
             },
             "stale": _stale_when(answer, sent),
             "assumptions": answer.assumptions,
-            "warnings": (*answer.warnings, *_uncounted(wishes)),
+            "warnings": answer.warnings,
         }
     )
-
-
-def _uncounted(wishes: Wishes) -> Iterator[str]:
-    """What goes into each request and is not in the figures."""
-    given_ = [f"--param {key}" for key in ("tools", "functions") if key in wishes.params]
-    given_ += ["--json-schema"] if wishes.schema is not None else []
-    if given_:
-        yield f"{' and '.join(given_)}: their own prompt tokens are not in the estimate"
 
 
 def _chosen(answer: Estimate, wanted: str | None) -> Option:
@@ -672,15 +663,3 @@ def _first(
             yield prompt.render(row)
         except InputError:
             continue
-
-
-def json_value(text: str, flag: str) -> Any:
-    """JSON as a flag or a file gives it, numbers exact; InputError."""
-    try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
-    except ValueError as error:
-        raise InputError.of("not-json", f"{flag}: not JSON: {error}") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON value")

@@ -142,7 +142,6 @@ def _build(arguments: Arguments, clock: Clock) -> int:
     drafting.fresh(plan, catalog, now, workload)
     ready = drafting.buildable(plan, catalog, workload, now)
     drafting.batches_only(ready)
-    drafting.batches_only(ready)
     with estimate.Bar(workload, doing="building") as bar:
         made = drafting.build(
             ready, catalog, folder, force=arguments.get("force", False), progress=bar
