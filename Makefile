@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
 	--no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
-.PHONY: help run test test-all bench audit format coverage lock clean
+.PHONY: help run test test-all bench audit reference format coverage lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo 'make test-all  the tests that need more than Python: a terminal (tmux), Chromium'
 	@echo 'make audit     compare every price with two public datasets (fetches them)'
 	@echo 'make bench     measure anew what benchmarks/RESULTS.md says (an hour)'
+	@echo 'make reference  write docs/reference.md anew, after a command or an option changed'
 	@echo 'make format    write the format and the safe fixes of the linter'
 	@echo 'make coverage  the tests, with the lines that none of them reaches'
 	@echo 'make lock      pin every dependency anew, with hashes'
@@ -51,6 +52,9 @@ audit: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/token_speed.py
 	$(BIN)/python benchmarks/token_study.py
+
+reference: $(VENV)/.installed-dev
+	$(BIN)/python -m scripts.write_reference
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix-only --quiet .
