@@ -220,8 +220,8 @@ class Anthropic(Speaker):
 
     async def _ready(self, call: Call, batch: Batch) -> None:
         """Results of a batch that has ended, made once."""
-        if stand(batch, call.now).over and "results" not in batch.made:
-            batch.made |= await asyncio.to_thread(_results, batch, call.world, call.now)
+        if stand(batch, call.now).over:
+            await protocol.once(batch, lambda: _results(batch, call.world, call.now))
 
     def _archived(self, call: Call, batch: Batch) -> datetime | None:
         gone = batch.created + call.world.habits.keeps_results

@@ -254,9 +254,10 @@ class OpenAI(Speaker):
     async def _ready(self, call: Call, batch: Batch) -> None:
         """Files of a batch that has ended, made once."""
         where = stand(batch, call.now)
-        if not where.over or batch.made:
+        if not where.over:
             return
-        batch.made |= await asyncio.to_thread(_results, batch, call.world, call.now)
+        if not await protocol.once(batch, lambda: _results(batch, call.world, call.now)):
+            return
         for kind in ("output", "error"):
             blob = batch.made[kind]
             if blob.size:

@@ -7,6 +7,7 @@ second is that it differs where one would not think of it.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,7 +17,7 @@ from planner.handoff.rehearsal.laws import key_of
 from planner.handoff.rehearsal.world import characters, stand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from planner.handoff.clock import Clock
@@ -165,6 +166,15 @@ def page(batches: list[Batch], after: str | None, limit: int) -> tuple[list[Batc
         places = [place for place, each in enumerate(batches) if each.id == after]
         batches = batches[places[0] + 1 :] if places else []
     return batches[:limit], len(batches) > limit
+
+
+async def once(batch: Batch, make: Callable[[], dict[str, Any]]) -> bool:
+    """Fill `batch.made` in a thread, for the first who asks; whether this one was it."""
+    async with batch.making:
+        if batch.made:
+            return False
+        batch.made |= await asyncio.to_thread(make)
+        return True
 
 
 def split(batch: Batch, now: datetime, seed: int) -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import tempfile
 import threading
 from collections import Counter
@@ -21,12 +22,12 @@ from planner.handoff.rehearsal import edits
 from planner.handoff.rehearsal.anthropic_protocol import Anthropic
 from planner.handoff.rehearsal.faults import BEFORE, Fault, Script
 from planner.handoff.rehearsal.http import Connections, Reply
-from planner.handoff.rehearsal.laws import Answers, Latency, steady
+from planner.handoff.rehearsal.laws import Answers, Billed, Latency, steady
 from planner.handoff.rehearsal.limits import Realtime
 from planner.handoff.rehearsal.openai_protocol import OpenAI
 from planner.handoff.rehearsal.protocol import Call, Speaker, VendorError
 from planner.handoff.rehearsal.spool import Spool
-from planner.handoff.rehearsal.world import Habits, World
+from planner.handoff.rehearsal.world import Habits, World, stand
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -292,6 +293,25 @@ class Server:
             for batch in world.batches.values()
             if not batch.sheet.problems
         )
+
+    def answered(self, provider: str) -> Counter[str]:
+        """How often each row has had its turn in a batch, up to now, by custom_id."""
+        now = self.clock.now()
+        found: Counter[str] = Counter()
+        for world in self.worlds(provider):
+            for batch in world.batches.values():
+                done = batch.order(self.seed)[: stand(batch, now).done]
+                found.update(json.loads(raw)["custom_id"] for _, raw in batch.sheet.rows.each(done))
+        return found
+
+    def billed(self, provider: str) -> Billed:
+        """Tokens of all realtime answers, and of batches whose results were asked for."""
+        total = Billed()
+        for world in self.worlds(provider):
+            total.join(world.realtime.billed)
+            for batch in world.batches.values():
+                total.join(batch.made.get("billed") or Billed())
+        return total
 
 
 def _under(request: Request, prefix: str) -> bool:

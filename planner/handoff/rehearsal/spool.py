@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 CHUNK = 1024 * 1024
 
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\]]', re.DOTALL)
+_STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_TO_BRACKET = re.compile(rb'[^"{}\[\]]*(?:' + _STRING + rb'[^"{}\[\]]*)*([{}\[\]])', re.DOTALL)
+"""Up to the next bracket outside strings."""
 _OPENING = re.compile(rb'\s*\{\s*"requests"\s*:\s*\[')
 _ENDING = re.compile(rb"\s*\]\s*\}\s*")
 _HEAD = 4096
@@ -148,40 +150,36 @@ def requests(blob: Blob) -> Rows:
     if opening is None:
         raise MalformedError("requests: Field required")
     rows, depth, began, last = Rows(blob), 0, 0, opening.end()
-    for position, token in _tokens(blob, opening.end()):
-        if token in b"{[":
+    for position, bracket in _brackets(blob, opening.end()):
+        if bracket in _OPEN:
             began = position if depth == 0 else began
             depth += 1
-        elif token in b"}]":
-            depth -= 1
-            if depth < 0:
-                break
-            if depth == 0:
-                rows.add(began, position + 1 - began)
-                last = position + 1
+            continue
+        depth -= 1
+        if depth < 0:
+            break
+        if depth == 0:
+            last = position + 1
+            rows.add(began, last - began)
     if not _ENDING.fullmatch(blob.read(last, blob.size - last)):
         raise MalformedError("The request body is not valid JSON")
     return rows
 
 
-def _tokens(blob: Blob, offset: int) -> Iterator[tuple[int, bytes]]:
+_OPEN = b"{["
+
+
+def _brackets(blob: Blob, offset: int) -> Iterator[tuple[int, int]]:
     """Braces and brackets outside strings, with their places."""
     kept, base = b"", offset
     for chunk in _from(blob, offset):
-        window, cut = kept + chunk, None
-        for match in _TOKEN.finditer(window):
-            token = match.group()
-            if token == b'"':
-                cut = match.start()  # the piece ends inside a string: look again with the next
-                break
-            if token[0] != _QUOTE:
-                yield base + match.start(), token
-        done = len(window) if cut is None else cut
+        window, done = kept + chunk, 0
+        # No match: the piece ends inside a string, which is looked at again with the next one.
+        while (match := _TO_BRACKET.match(window, done)) is not None:
+            done = match.end()
+            yield base + done - 1, window[done - 1]
         kept = window[done:]
         base += done
-
-
-_QUOTE = ord('"')
 
 
 def _from(blob: Blob, offset: int) -> Iterator[bytes]:

@@ -7,6 +7,9 @@ catch up in the right order, and a rehearsal would depend on when it was looked 
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import hashlib
 import random
 from array import array
 from dataclasses import dataclass, field, replace
@@ -36,7 +39,6 @@ OVER: frozenset[Phase] = frozenset({"completed", "expired", "cancelled"})
 """Ended with results, if any row was done."""
 
 DAY = timedelta(hours=24)
-_ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,7 @@ class Batch:
     cancel_at: datetime | None = None
     made: dict[str, Any] = field(default_factory=dict)
     """Results, once somebody has asked for them."""
+    making: asyncio.Lock = field(default_factory=asyncio.Lock)
     deleted: bool = False
 
     @property
@@ -246,16 +249,15 @@ class World:
         return [each.created for each in self.batches.values() if each.created > moment]
 
 
-def token(seed: int, *names: object, length: int = 22) -> str:
-    """Letters and digits as vendors' ids have them."""
-    drawn = random.Random(repr((seed, *names)))
-    return "".join(drawn.choices(_ALPHABET, k=length))
+def token(seed: int, *names: object) -> str:
+    """22 letters and digits, as vendors' ids have them."""
+    raw = hashlib.blake2b(repr((seed, *names)).encode(), digest_size=17).digest()
+    return base64.b64encode(raw, b"xX")[:22].decode()
 
 
-def hexadecimal(seed: int, *names: object, length: int = 32) -> str:
-    """The same in hexadecimal."""
-    drawn = random.Random(repr((seed, *names)))
-    return f"{drawn.getrandbits(4 * length):0{length}x}"
+def hexadecimal(seed: int, *names: object) -> str:
+    """32 hexadecimal digits."""
+    return hashlib.blake2b(repr((seed, *names)).encode(), digest_size=16).hexdigest()
 
 
 def characters(value: Any) -> int:
