@@ -63,6 +63,8 @@ class Measured:
     said: tuple[str, ...] = ()
     asked_limit: int | None = None
     """The highest output limit that ready-made requests ask for themselves."""
+    stopped: bool = False
+    """The count was ended before it was done, and the figures are those of the draws."""
     skipped: tuple[str, ...] = ()
     """The first bad rows that were left out, with their reasons."""
 
@@ -211,6 +213,7 @@ def _from_file(
         workload=_facts(job.workload, workload, counted),
         said=tuple(each for each in (chosen.said,) if each),
         asked_limit=counted.largest_asked,
+        stopped=counted.drawn is not None and counted.drawn.stopped,
         skipped=tuple(f"{each.where}: {each.message}" for each in counted.skipped),
     )
 
@@ -467,13 +470,16 @@ def _known_names(catalog: Catalog, models: Sequence[Model], job: Job) -> None:
             raise UnknownFactError.of("unknown-lane", f"no lane {lane!r}", hint=hint)
 
 
-def with_flips(answer: Estimate, *models: str) -> Estimate:
+def with_flips(
+    answer: Estimate, *models: str, stop: Callable[[], bool] = lambda: False
+) -> Estimate:
     """The same answer with what would change each choice, or those of the models named.
 
-    A fraction of a second a model, so a screen asks for the one that is looked at first.
+    A fraction of a second a model, so a screen asks for the one that is looked at, and ends it
+    with `stop`, which leaves out what was not searched yet.
     """
     asked = [case for case in answer.cases if not models or case.profile.model in models]
-    found = {case.profile.model: flips.flips(case) for case in asked}
+    found = {case.profile.model: flips.flips(case, stop) for case in asked}
     worth = {case.profile.model: assessment.Assessment(case).waiting() for case in asked}
     return replace(answer, flips={**answer.flips, **found}, waiting={**answer.waiting, **worth})
 
@@ -579,6 +585,8 @@ def _warnings(
             "the answer length is assumed, and most of the cost hangs on it: give --output-tokens "
             "or --output-sample"
         )
+    if measured.stopped:
+        yield "counting was stopped: the figures are those of the rows drawn until then"
     facts = measured.workload
     if facts is not None and facts.bad_rows:
         yield f"{facts.bad_rows:,} unreadable rows were left out: {'; '.join(measured.skipped)}"
