@@ -22,7 +22,7 @@ from planner.decision.timing import NO_FINISH
 from planner.errors import InputError, PlannerError, UnknownFactError, did_you_mean
 from planner.handoff import build as builds
 from planner.handoff import plan as plans
-from planner.handoff.pacing import Pace
+from planner.handoff.pacing import Direct, Pace
 from planner.handoff.providers import adapters
 from planner.money import Usd, difference, dollars
 from planner.words import duration, iso, percent
@@ -476,21 +476,10 @@ UNLIMITED_CONCURRENCY = 8
 than it likes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Direct:
-    """How the rows of a plan, or what a batch leaves of them, are sent one by one."""
-
-    lane: str
-    """The ordinary lane, whose rates they pay."""
-    pace: Pace
-    cancel: float
-    """Seconds from a cancel of the plan's own lane to its end."""
-
-
 def direct(plan: Plan, catalog: Catalog, now: datetime, *, rows: int | None = None) -> Direct:
     """The pace at which so many rows of a plan (all of them) go out, as its makespan assumes.
 
-    UnknownFactError where the vendor has no ordinary lane for the model.
+    UnknownFactError where the vendor has no ordinary lane for the model, or no adapter.
     """
     case = _case(plan, catalog, now)
     if rows is not None:
@@ -509,7 +498,10 @@ def direct(plan: Plan, catalog: Catalog, now: datetime, *, rows: int | None = No
         counts_max_output=offer.limits.counts_max_output,
     )
     return Direct(
-        lane=offer.lane.id, pace=pace, cancel=float(own.cancel or assessment.ASSUMED_CANCEL)
+        lane=offer.lane.id,
+        pace=pace,
+        cancel=float(own.cancel or assessment.ASSUMED_CANCEL),
+        envelope=adapters.adapter(plan.choice.provider).envelope,
     )
 
 

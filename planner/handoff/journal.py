@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from array import array
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
@@ -196,6 +197,34 @@ def final(folder: Path) -> Iterator[Entry]:
     for line in _lines(folder / FOLDER / FILE):
         if "got" in line and line["final"]:
             yield _entry(line)
+
+
+def in_order(folder: Path) -> Iterator[Entry]:
+    """The last word on every row that is done with, by the rows' numbers; some bytes a row."""
+    path, indexes, offsets = folder / FOLDER / FILE, array("Q"), array("Q")
+    at = 0
+    for line, size in _sized(path):
+        if line is not None:
+            indexes.append(line["got"])
+            offsets.append(at)
+        at += size
+    if not indexes:
+        return
+    with path.open("rb") as stream:
+        for place in sorted(range(len(indexes)), key=indexes.__getitem__):
+            stream.seek(offsets[place])
+            yield _entry(json.loads(stream.readline()))
+
+
+def _sized(path: Path) -> Iterator[tuple[dict[str, Any] | None, int]]:
+    """(a line that is the last word on a row, else None; its bytes)."""
+    if not path.exists():
+        return
+    with path.open("rb") as stream:
+        for raw in stream:
+            if raw.endswith(b"\n"):
+                line = json.loads(raw) if b'"final":true' in raw else {}
+                yield line if line.get("final") else None, len(raw)
 
 
 def replies(folder: Path) -> Iterator[Entry]:

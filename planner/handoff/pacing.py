@@ -88,6 +88,20 @@ class Pace:
         return 0.0 if name in ("otpm", "usd_10min") else charged
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Direct:
+    """How the rows of a plan, or what a batch leaves of them, are sent one by one."""
+
+    lane: str
+    """The ordinary lane, whose rates they pay."""
+    pace: Pace
+    """That of all rows."""
+    cancel: float
+    """Seconds from a cancel of the plan's own lane to its end."""
+    envelope: str
+    """The key under which the vendor's files hold a request."""
+
+
 class TokenBucket:
     """One limit, refilled evenly up to its burst; a row larger than that leaves a debt."""
 

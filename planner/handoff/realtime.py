@@ -1,0 +1,181 @@
+"""A job's rows through the ordinary lane, with the ledger's side of it: account, cap and bill.
+
+The runner knows rows, a journal and a cap; whose job it is, what other legs have cost, and where
+answers go is settled here, before and after it. Writing each reply into the ledger as well was
+rejected: it would say the same twice, and cost a commit a row. While a run goes on the ledger
+holds the most that it may cost; what it did cost takes that place when it ends, or when the next
+run begins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from planner.handoff import journal as journals
+from planner.handoff import results
+from planner.handoff import runner as runners
+from planner.handoff.billing import Bill, Book
+from planner.handoff.journal import Journal
+from planner.handoff.runner import Prices, Runner
+from planner.money import ZERO, Usd, difference, plus, total
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from planner.handoff.build import Shard
+    from planner.handoff.clock import Clock
+    from planner.handoff.ledger import Ledger
+    from planner.handoff.pacing import Direct
+    from planner.handoff.plan import Plan
+    from planner.handoff.runner import Answer, Outcome, Progress, Row, Said
+    from planner.handoff.vendor import RealtimeVendor
+
+    Drive = Callable[[Runner, Iterable[Row], RealtimeVendor], Outcome]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """The job whose rows are sent; whoever has one holds the job's lock."""
+
+    ledger: Ledger
+    job: str
+    plan: Plan
+    shards: tuple[Shard, ...]
+    folder: Path
+    direct: Direct
+    clock: Clock
+
+    @property
+    def prices(self) -> Prices:
+        """What its rows cost."""
+        return Prices.of(self.plan, self.direct.lane)
+
+    @property
+    def rows(self) -> int:
+        """All rows of the job."""
+        return sum(each.rows for each in self.shards)
+
+
+def send(
+    leg: Leg,
+    vendor: RealtimeVendor,
+    *,
+    others: frozenset[int] | set[int] = frozenset(),
+    most_doubts: int | None = None,
+    on_answer: Callable[[Answer], None] | None = None,
+    narrate: Callable[[Progress | Said], None] | None = None,
+    drive: Drive = runners.carry_out,
+) -> Outcome:
+    """Send every row that is not among `others` and not done with, and settle the bill.
+
+    InputError where the vendor's account is not the job's.
+    """
+    ledger = leg.ledger
+    ledger.check_account(ledger.job(leg.job), vendor.account)
+    journal = Journal(leg.folder)
+    try:
+        charge(leg, journal)
+        spent, cap = _spent_otherwise(leg, journal), ledger.job(leg.job).cap
+        ledger.hold(leg.job, "realtime", _at_most(leg, journal, spent, cap))
+        runner = Runner(
+            vendor,
+            leg.plan.request.endpoint or "",
+            leg.direct.pace,
+            journal,
+            leg.prices,
+            leg.clock,
+            rows=leg.rows - len(others),
+            cap=cap,
+            spent=spent,
+            most_doubts=most_doubts,
+            on_answer=on_answer,
+            narrate=narrate,
+        )
+        skipped = _Either(journal.standing.done, others)
+        rows = runners.rows_of(leg.folder, leg.shards, leg.direct.envelope, done=skipped)
+        outcome = drive(runner, rows, vendor)
+        charge(leg, journal)
+    finally:
+        journal.close()
+    return outcome
+
+
+def run(
+    leg: Leg,
+    vendor: RealtimeVendor,
+    *,
+    form: results.Format = "jsonl",
+    most_doubts: int | None = None,
+    narrate: Callable[[Progress | Said], None] | None = None,
+    drive: Drive = runners.carry_out,
+) -> Outcome:
+    """Take a job of the ordinary lane to its end, or as far as it gets; then `run` again.
+
+    Answers stand in `out/results` as far as there are any. InputError as of `send`.
+    """
+    ledger, clock = leg.ledger, leg.clock
+    ledger.settle(leg.job, "open", clock.now())
+    outcome = send(leg, vendor, most_doubts=most_doubts, narrate=narrate, drive=drive)
+    write(leg, (), form=form)
+    state, because = ("stopped", outcome.stopped) if outcome.left else ("done", None)
+    ledger.settle(leg.job, state, clock.now(), because=because)  # type: ignore[arg-type]  # two of its states
+    return outcome
+
+
+def write(
+    leg: Leg, legs: Iterable[Iterable[results.Row]], *, form: results.Format = "jsonl"
+) -> results.Tally:
+    """The merged file: what other legs answered, and this one."""
+    path = leg.folder / results.OUT / f"results.{form}"
+    counted = results.tally(Book.of(leg.plan), leg.direct.lane)
+    rows = results.merged(leg.folder, (*legs, answers(leg.folder)))
+    return results.write(rows, path, counted, form=form)
+
+
+def answers(folder: Path) -> Iterator[results.Row]:
+    """The rows that this leg is done with, in the order of their numbers."""
+    for entry in journals.in_order(folder):
+        assert entry.result is not None, "the last word on a row is a result"
+        yield results.answered(entry.index, entry.result)
+
+
+# --- money ------------------------------------------------------------------------------
+
+
+def charge(leg: Leg, journal: Journal) -> None:
+    """What the journal says was used, as the ledger's bill of this leg; and what is in doubt."""
+    bill = Bill(Book.of(leg.plan))
+    for entry in journals.replies(leg.folder):
+        if entry.result is not None and entry.result.usage is not None:
+            bill.add(entry.result.usage, leg.direct.lane)
+    known = [each for each in bill.lines if each.amount is not None]
+    leg.ledger.bill(leg.job, "realtime", known, leg.clock.now())  # type: ignore[arg-type]  # their rates are known
+    leg.ledger.hold(leg.job, "realtime", journal.standing.held)
+
+
+def _spent_otherwise(leg: Leg, journal: Journal) -> Usd:
+    """Billed and set aside by the other legs of the job."""
+    exposure = leg.ledger.exposure(leg.job)
+    own = total(each.amount for each in leg.ledger.billed(leg.job) if each.leg == "realtime")
+    mine = plus(own, journal.standing.held)
+    return difference(plus(exposure.billed, exposure.in_flight), mine)
+
+
+def _at_most(leg: Leg, journal: Journal, spent: Usd, cap: Usd | None) -> Usd:
+    """The most that this run may add, and what is in doubt already."""
+    most = Usd(leg.plan.cost.ceiling)
+    if cap is not None:
+        most = min(most, max(difference(cap, plus(spent, journal.standing.billed)), ZERO))
+    return max(most, journal.standing.held)
+
+
+class _Either:
+    """Rows in one set or another; the first grows while it is looked at."""
+
+    def __init__(self, one: set[int], other: frozenset[int] | set[int]) -> None:
+        self._one, self._other = one, other
+
+    def __contains__(self, index: object) -> bool:
+        return index in self._one or index in self._other
