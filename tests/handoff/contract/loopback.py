@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-ty")
             self.close_connection = True
             return
-        self.send_response(said.status)
+        self.send_response_only(said.status)
         for name, value in said.headers.items():
             self.send_header(name, value)
         self._send_body(said)
