@@ -15,13 +15,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from planner.handoff import states
+from planner.handoff.desk import FAILURES, Step, made, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
+    from planner.handoff.desk import Desk
     from planner.handoff.ledger import Attempt, Job, Ledger
     from planner.handoff.vendor import Batch, BatchVendor
+
+OnUnknown = Literal["ask", "rearm"]
 
 JOB_TAG, SHARD_TAG = "planner_job", "planner_shard"
 
@@ -107,19 +111,166 @@ def rivals(ledger: Ledger, job: Job, attempt: Attempt) -> bool:
     )
 
 
-def strays(
-    vendor: BatchVendor, job: Job, doubted: Collection[Attempt], known: Collection[str]
-) -> Iterator[Batch]:
-    """Batches that are ours for certain, and that the ledger does not know.
+# --- the step ---------------------------------------------------------------------------
 
-    Only of shards whose create was repeated: a batch with our tags that was never in doubt was
-    sent from another ledger, and is not ours to end.
-    """
-    first = min((each.intent_at for each in doubted if each.intent_at is not None), default=None)
-    if first is None or not vendor.exact_match:
-        return
-    for batch in vendor.listed():
-        if batch.created < first - SKEW:
+
+class Resolver:
+    """Finds out what became of creates, and ends what was made twice."""
+
+    def __init__(self, desk: Desk, on_unknown: OnUnknown) -> None:
+        self._desk = desk
+        self._on_unknown = on_unknown
+        self._asked: set[int] = set()
+        """Shards that this run has asked a person about."""
+        self._swept = False
+
+    def begin(self) -> None:
+        """What was being sent when the last process ended is in doubt."""
+        for attempt in self._desk.within("sending"):
+            self.doubt(attempt, "the process ended while it was sent")
+
+    def doubt(self, attempt: Attempt, why: str) -> Step:
+        """A paid batch may exist: nothing is sent until it is known."""
+        attempt = self._desk.move(attempt, "reply_lost", last_poll=self._desk.now, error=why)
+        self._desk.tell("unknown", attempt, why=why)
+        return Step(did="unknown", shard=attempt.shard)
+
+    def step(self) -> Step | None:
+        """Look for the batch of a create that was not answered."""
+        held = [each for each in self._desk.within("held") if each.shard not in self._asked]
+        for attempt in (*self._desk.within("unknown"), *held):
+            left = self._desk.left("look", attempt.shard)
+            return waiting("looking for a batch", left, attempt) if left else self._look(attempt)
+        return None
+
+    def _look(self, attempt: Attempt) -> Step:
+        desk = self._desk
+        try:
+            found = find(desk.vendor, desk.job, attempt, self._known())
+        except FAILURES as error:
+            return desk.failed("look", error, attempt, shard=attempt.shard)
+        desk.forget("look", attempt.shard)
+        if found.batch is not None and not self._rivalled(attempt, found):
+            return self._take(attempt, found)
+        if attempt.state == "held":
+            return self._answered(attempt, found)
+        return self._nothing(attempt) if found.kind == "none" else self._hold(attempt, found)
+
+    def _rivalled(self, attempt: Attempt, found: Found) -> bool:
+        return found.kind == "probable" and rivals(self._desk.ledger, self._desk.job, attempt)
+
+    def _take(self, attempt: Attempt, found: Found) -> Step:
+        assert found.batch is not None
+        self.adopt(attempt, found.batch, found.kind)
+        for each in found.extra:
+            self.end_duplicate(each)
+        return Step(did="adopted", shard=attempt.shard)
+
+    def adopt(self, attempt: Attempt, batch: Batch, how: str) -> None:
+        """This is the batch, by its marks (`exact`) or by its size (`probable`)."""
+        attempt = self._desk.move(attempt, "adopted", adopted=how, error=None, **made(batch))
+        self._desk.forget("create")
+        self._desk.tell("adopted", attempt, batch=batch.id, how=how)
+
+    def _nothing(self, attempt: Attempt) -> Step:
+        """Nothing is there yet: look again, and when that was done often enough, decide."""
+        desk = self._desk
+        wait = next_look(attempt, desk.now)
+        if wait is not None:
+            desk.delay("look", attempt.shard).until = desk.now + timedelta(seconds=wait)
+            desk.tell("looked", attempt, again_in=wait)
+            return waiting("looking for a batch", wait, attempt)
+        if self._on_unknown == "rearm" or desk.job.state == "cancelling":
+            return self._rearm(attempt)
+        return self._hold(attempt, Found(kind="none"))
+
+    def _hold(self, attempt: Attempt, found: Found) -> Step:
+        """Nobody can say whether a paid batch exists, or which: a person has to."""
+        self._asked.add(attempt.shard)
+        if attempt.state == "unknown":
+            attempt = self._desk.move(attempt, "doubtful")
+        ids = ", ".join(found.candidates)
+        self._desk.tell("held", attempt, candidates=list(found.candidates))
+        return self._desk.halt(
+            f"the reply to sending shard {attempt.shard} was lost, and its batch is "
+            f"{f'one of {ids}' if ids else 'not found'}",
+            attempt,
+        )
+
+    def _answered(self, attempt: Attempt, found: Found) -> Step:
+        """A shard that a person was asked about, looked at again by a new run."""
+        return self._rearm(attempt) if self._on_unknown == "rearm" else self._hold(attempt, found)
+
+    def _rearm(self, attempt: Attempt) -> Step:
+        attempt = self._desk.move(attempt, "rearmed")
+        self._desk.rearmed[attempt.shard] += 1
+        self._desk.tell("rearmed", attempt)
+        return Step(did="rearmed", shard=attempt.shard)
+
+    def late(self, attempt: Attempt) -> Step | None:
+        """The batch of a create that was given up on, found before it is sent again."""
+        desk = self._desk
+        if not desk.rearmed[attempt.shard] or attempt.intent_at is None:
+            return None
+        try:
+            found = find(desk.vendor, desk.job, attempt, self._known())
+        except FAILURES as error:
+            return desk.failed("create", error, attempt)
+        if found.batch is None:
+            return None
+        attempt = desk.move(attempt, "send")
+        attempt = desk.move(attempt, "reply_lost", last_poll=desk.now)
+        return self._take(attempt, found)
+
+    def _known(self) -> frozenset[str]:
+        """Ids that a batch in doubt cannot have."""
+        desk = self._desk
+        foreign = desk.named.get("foreign batch", set())
+        return desk.ledger.batches(desk.job.provider) | foreign
+
+    # --- made twice ---------------------------------------------------------------------
+
+    @property
+    def repeated(self) -> tuple[Attempt, ...]:
+        """Attempts whose create was repeated, so that a second batch may turn up."""
+        return tuple(each for each in self._desk.attempts if self._desk.rearmed[each.shard])
+
+    def stray(self, batch: Batch, known: Collection[str]) -> bool:
+        """Whether a batch is ours for certain and one too many.
+
+        Only of shards whose create was repeated: a batch with our marks that was never in doubt
+        was sent from another ledger, and is not ours to end.
+        """
+        exact = self._desk.vendor.exact_match and batch.id not in known
+        return exact and any(mine(batch, self._desk.job, each) for each in self.repeated)
+
+    def end_duplicate(self, batch: Batch) -> None:
+        """End it, and say so: rows that did not run cost nothing."""
+        desk = self._desk
+        if batch.id in desk.named.get("duplicate", ()):
             return
-        if batch.id not in known and any(mine(batch, job, each) for each in doubted):
-            yield batch
+        if batch.phase in ("running", "unknown"):
+            desk.vendor.cancel(batch.id)
+        desk.name("duplicate", batch.id, status=batch.status)
+        desk.tell("duplicate", batch=batch.id, status=batch.status)
+
+    def sweep(self) -> Step | None:
+        """Before the end: look for what a repeated create may have made twice."""
+        desk = self._desk
+        since = [each.intent_at for each in self.repeated if each.intent_at is not None]
+        if self._swept or not since or not desk.vendor.exact_match:
+            return None
+        left = desk.left("sweep")
+        if left:
+            return waiting("looking for duplicates", left)
+        known = desk.ledger.batches(desk.job.provider)
+        try:
+            for batch in desk.vendor.listed():
+                if batch.created < min(since) - SKEW:
+                    break
+                if self.stray(batch, known):
+                    self.end_duplicate(batch)
+        except FAILURES as error:
+            return desk.later("sweep", error)
+        self._swept = True
+        return None

@@ -19,12 +19,12 @@ import re
 from array import array
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
 from planner.handoff import build as builds
+from planner.handoff import journal as journals
 from planner.handoff import plan as plans
-from planner.handoff.billing import Bill, Book
 from planner.handoff.usage import BUCKETS
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planner.handoff.build import Shard
-    from planner.handoff.ledger import Attempt
+    from planner.handoff.ledger import Attempt, Ledger
     from planner.handoff.states import State
     from planner.handoff.vendor import Batch, BatchVendor, Counts, RowResult
 
@@ -43,6 +43,7 @@ RESULTS = "results"
 OUT = "out"
 
 Format = Literal["jsonl", "csv"]
+FORMATS: Final[tuple[Format, ...]] = ("jsonl", "csv")
 Outcome = Literal[
     "succeeded",
     "errored",
@@ -81,7 +82,7 @@ _NONE: Final = 9
 _ABSENT = b""
 
 
-def _no_checkpoint(_step: str) -> None:
+def no_checkpoint(_step: str) -> None:
     """Nothing is killed outside tests."""
 
 
@@ -109,7 +110,7 @@ def fetch(
     batch: Batch,
     attempt: Attempt,
     folder: Path,
-    checkpoint: Checkpoint = _no_checkpoint,
+    checkpoint: Checkpoint = no_checkpoint,
 ) -> tuple[Path, ...]:
     """Everything a batch can be asked for, each file whole or not there at all.
 
@@ -289,10 +290,8 @@ def prove(lines: Lines, counts: Counts | None) -> Proof:
 
 @dataclass(slots=True)
 class Tally:
-    """Rows by what became of them, their commonest errors, and what they cost."""
+    """Rows by what became of them, and their commonest errors."""
 
-    bill: Bill
-    lane: str
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     truncated: int = 0
     errors: dict[tuple[Outcome, str, bool], Group] = field(default_factory=dict)
@@ -302,8 +301,6 @@ class Tally:
         self.outcomes[row.outcome] += 1
         if row.result is not None:
             self.truncated += row.result.truncated
-            if row.result.usage is not None:
-                self.bill.add(row.result.usage, self.lane)
         if row.outcome not in ("succeeded", "pending"):
             self._group(row)
 
@@ -355,11 +352,6 @@ def _alike(error: str) -> str:
     return re.sub(r"\d[\d,.]*", "#", error)[:_SHOWN_ERROR]
 
 
-def tally(book: Book, lane: str) -> Tally:
-    """A count that begins."""
-    return Tally(bill=Bill(book), lane=lane)
-
-
 # --- the rows of a job ------------------------------------------------------------------
 
 
@@ -388,6 +380,21 @@ class BatchLeg:
             yield _without(index, newest) if result is None else _with(index, result)
 
 
+def batch_leg(
+    ledger: Ledger, job_id: str, folder: Path, shards: tuple[Shard, ...], parse: Parse
+) -> BatchLeg:
+    """The leg of a job's batches as the ledger knows them."""
+    attempts = ledger.attempts(job_id, all=True)
+    return BatchLeg(folder=folder, nonce=job_id, shards=shards, attempts=attempts, parse=parse)
+
+
+def direct_leg(folder: Path) -> Iterator[Row]:
+    """What single requests made of a job's rows, those that are done with; none were, none are."""
+    for entry in journals.in_order(folder):
+        assert entry.result is not None, "the last word on a row is a result"
+        yield _with(entry.index, entry.result)
+
+
 def _with(index: int, result: RowResult) -> Row:
     return Row(
         index=index,
@@ -398,9 +405,9 @@ def _with(index: int, result: RowResult) -> Row:
     )
 
 
-def answered(index: int, result: RowResult) -> Row:
-    """A row with its result, as other legs than batches give it."""
-    return _with(index, result)
+def moved(row: Row, index: int) -> Row:
+    """The same row as another job numbers it."""
+    return replace(row, index=index)
 
 
 def _without(index: int, attempt: Attempt) -> Row:
@@ -427,15 +434,7 @@ def merged(folder: Path, legs: Sequence[Iterable[Row]]) -> Iterator[Row]:
             index = known["index"]
             found = [row for each in streams if (row := each.at(index)) is not None]
             best = _best(found) or Row(index=index, outcome="pending")
-            yield Row(
-                index=index,
-                outcome=best.outcome,
-                result=best.result,
-                error=best.error,
-                permanent=best.permanent,
-                row=known["row"],
-                key=known["key"],
-            )
+            yield replace(best, row=known["row"], key=known["key"])
 
 
 def _best(found: Sequence[Row]) -> Row | None:
@@ -471,7 +470,7 @@ def write(
     total: Tally,
     *,
     form: Format = "jsonl",
-    checkpoint: Checkpoint = _no_checkpoint,
+    checkpoint: Checkpoint = no_checkpoint,
 ) -> Tally:
     """The rows as one file, which appears whole; `total` counts them on the way."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from planner.handoff.build import Shard
-    from planner.handoff.ledger import Attempt, Job, Ledger, Note
+    from planner.handoff.ledger import Job, Ledger
     from planner.handoff.plan import Plan, Rates
 
 INPUT, OUTPUT, WRITES, CACHE = "input", "output", "cache_write", "cache"
@@ -133,14 +133,9 @@ class Purse:
         )
 
 
-def purse(ledger: Ledger, job: Job, attempts: Iterable[Attempt], events: Iterable[Note]) -> Purse:
-    """Where a job stands; a create that was repeated counts twice, since both may be billed."""
+def purse(ledger: Ledger, job: Job, repeated: Iterable[Usd]) -> Purse:
+    """Where a job stands; `repeated` are the ceilings of creates that were sent twice."""
     spent = ledger.exposure(job.id)
-    ceiling = {each.shard: each.ceiling for each in attempts}
-    repeated = (ceiling[e.shard] for e in events if e.kind == "rearmed" and e.shard is not None)
     return Purse(
-        cap=ledger.job(job.id).cap,
-        billed=spent.billed,
-        in_flight=spent.in_flight,
-        in_doubt=total(repeated),
+        cap=job.cap, billed=spent.billed, in_flight=spent.in_flight, in_doubt=total(repeated)
     )
