@@ -378,19 +378,19 @@ def default_template(
         raise InputError.of(
             "no-text-column",
             "no --prompt is given, and no column of the rows is text",
-            hint=f"name one: --prompt '{_insertion(columns[0])}'; columns: {', '.join(columns)}",
+            hint=f"name one: --prompt '{insertion(columns[0])}'; columns: {', '.join(columns)}",
         )
     best, *others = sorted(lengths, key=lambda name: -lengths[name])
     if others and lengths[best] < CLEARLY_LONGER * lengths[others[0]]:
         raise InputError.of(
             "which-column",
             f"no --prompt is given, and more than one column may be it: {_listed(lengths)}",
-            hint=f"name it, for instance --prompt '{_insertion(next(iter(lengths)))}'",
+            hint=f"name it, for instance --prompt '{insertion(next(iter(lengths)))}'",
         )
     rest = {name: lengths[name] for name in others}
     beside = f"; the other text columns: {_listed(rest)}" if rest else ""
     said = f"No --prompt is given: each row is sent as its column {_listed({best: lengths[best]})}"
-    return Template(_insertion(best), system, definitions=definitions), f"{said}{beside}."
+    return Template(insertion(best), system, definitions=definitions), f"{said}{beside}."
 
 
 def _mean_lengths(columns: Sequence[str], sample: Sequence[Row]) -> dict[str, int]:
@@ -415,7 +415,7 @@ def _listed(lengths: Mapping[str, int]) -> str:
     return ", ".join(f"`{name}` (mean {mean:,} characters)" for name, mean in lengths.items())
 
 
-def _insertion(column: str) -> str:
+def insertion(column: str) -> str:
     """The template that inserts one column."""
     if column.isidentifier() and column not in _RESERVED:
         return f"{{{{ {column} }}}}"
