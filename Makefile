@@ -10,13 +10,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \
 	--no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
+HERE := not terminal and not browser and not node and not long
+
 .PHONY: help run test test-all bench audit reference format coverage lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make run       set up, then estimate the shipped sample'
 	@echo 'make test      format, lint, types, import contracts, tests (Python only)'
-	@echo 'make test-all  the tests that need more than Python: a terminal (tmux), Chromium'
+	@echo 'make test-all  the tests that need more than Python or take minutes: tmux, Chromium, Node'
 	@echo 'make audit     compare every price with two public datasets (fetches them)'
 	@echo 'make bench     measure anew what benchmarks/RESULTS.md says (an hour)'
 	@echo 'make reference  write docs/reference.md anew, after a command or an option changed'
@@ -36,10 +38,10 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m 'not terminal and not browser'
+	$(BIN)/python -m pytest -m '$(HERE)'
 
 test-all: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m 'terminal or browser'
+	$(BIN)/python -m pytest -m 'terminal or browser or node or long'
 
 # The packages are data here: fetched beside the environment, never installed or imported. What the
 # catalog itself finds old or ahead is printed and fails nothing: most of it is nobody's mistake.
@@ -61,7 +63,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 coverage: $(VENV)/.installed-dev
-	$(BIN)/coverage run -m pytest -m 'not terminal and not browser'
+	$(BIN)/coverage run -m pytest -m '$(HERE)'
 	$(BIN)/coverage report
 
 # Build and dev pins are constrained by what the program itself runs with, so that one
