@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from planner.handoff import followup
 from planner.handoff import journal as journals
-from planner.handoff import results
 from planner.handoff import runner as runners
 from planner.handoff.billing import Bill, Book
 from planner.handoff.journal import Journal
@@ -21,7 +21,7 @@ from planner.handoff.runner import Prices, Runner
 from planner.money import ZERO, Usd, difference, plus, total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from planner.handoff.build import Shard
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from planner.handoff.ledger import Ledger
     from planner.handoff.pacing import Direct
     from planner.handoff.plan import Plan
+    from planner.handoff.results import Format
     from planner.handoff.runner import Answer, Outcome, Progress, Row, Said
-    from planner.handoff.vendor import RealtimeVendor
+    from planner.handoff.vendor import RealtimeVendor, RowResult
 
     Drive = Callable[[Runner, Iterable[Row], RealtimeVendor], Outcome]
 
@@ -105,40 +106,29 @@ def send(
 def run(
     leg: Leg,
     vendor: RealtimeVendor,
+    parse: Callable[[bytes], RowResult],
     *,
-    form: results.Format = "jsonl",
+    form: Format = "jsonl",
     most_doubts: int | None = None,
     narrate: Callable[[Progress | Said], None] | None = None,
     drive: Drive = runners.carry_out,
 ) -> Outcome:
     """Take a job of the ordinary lane to its end, or as far as it gets; then `run` again.
 
-    Answers stand in `out/results` as far as there are any. InputError as of `send`.
+    Answers stand in `out/results` as far as there are any, beside those of follow-ups, whose
+    results `parse` reads. InputError as of `send`.
     """
     ledger, clock = leg.ledger, leg.clock
     ledger.settle(leg.job, "open", clock.now())
     outcome = send(leg, vendor, most_doubts=most_doubts, narrate=narrate, drive=drive)
-    write(leg, (), form=form)
-    state, because = ("stopped", outcome.stopped) if outcome.left else ("done", None)
-    ledger.settle(leg.job, state, clock.now(), because=because)  # type: ignore[arg-type]  # two of its states
+    followup.write(ledger, leg.job, parse, form=form)
+    for _parent in followup.write_parents(ledger, ledger.job(leg.job), parse):
+        pass
+    if outcome.left:
+        ledger.settle(leg.job, "stopped", clock.now(), because=outcome.stopped)
+    else:
+        ledger.settle(leg.job, "done", clock.now())
     return outcome
-
-
-def write(
-    leg: Leg, legs: Iterable[Iterable[results.Row]], *, form: results.Format = "jsonl"
-) -> results.Tally:
-    """The merged file: what other legs answered, and this one."""
-    path = leg.folder / results.OUT / f"results.{form}"
-    counted = results.tally(Book.of(leg.plan), leg.direct.lane)
-    rows = results.merged(leg.folder, (*legs, answers(leg.folder)))
-    return results.write(rows, path, counted, form=form)
-
-
-def answers(folder: Path) -> Iterator[results.Row]:
-    """The rows that this leg is done with, in the order of their numbers."""
-    for entry in journals.in_order(folder):
-        assert entry.result is not None, "the last word on a row is a result"
-        yield results.answered(entry.index, entry.result)
 
 
 # --- money ------------------------------------------------------------------------------
