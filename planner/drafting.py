@@ -63,6 +63,7 @@ class Wishes:
     schema: Mapping[str, Any] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     key: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
     accept_assumed: bool = False
     allow_stale: bool = False
 

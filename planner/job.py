@@ -192,6 +192,14 @@ def limit(text: str, flag: str = "--limit") -> tuple[str, int]:
     return name, whole(value.strip(), f"{flag} {name} =")
 
 
+def tag(text: str, flag: str = "--tag") -> tuple[str, str]:
+    """`KEY=VALUE`, such as `project=triage`."""
+    key, equals, value = (each.strip() for each in text.partition("="))
+    if not key or not equals or not value:
+        raise unreadable(flag, text, "KEY=VALUE, such as project=triage")
+    return key, value
+
+
 def tier(text: str, flag: str = "--tier") -> tuple[str | None, str]:
     """`NAME` for every provider, or `PROVIDER=NAME`."""
     provider, equals, name = (each.strip() for each in text.rpartition("="))
@@ -327,6 +335,8 @@ class _JobKey:
 PATHS = frozenset(
     "workload prompt-file system-file history pricing output-sample json-schema".split()
 )
+TAGS = "tags"
+"""A mapping in the job file: each entry is one `--tag KEY=VALUE`."""
 PARAMS = "params"
 """A mapping in the job file: each entry is one `--param KEY=JSON`."""
 
@@ -334,7 +344,9 @@ PARAMS = "params"
 def _flag_words(
     key: _JobKey, value: Any, known: set[str], switches: set[str], problems: Collector
 ) -> list[str]:
-    names = known | {"workload", PARAMS}
+    names = known | {"workload", PARAMS, TAGS}
+    if key.name == TAGS and isinstance(value, dict):
+        return [word for name, each in value.items() for word in ("--tag", f"{name}={each}")]
     if key.name == PARAMS and isinstance(value, dict):
         return [word for name, each in value.items() for word in ("--param", _param(name, each))]
     if key.name not in names:

@@ -105,6 +105,12 @@ def _of_budget(name: str) -> Parts:
     return budget.COMMANDS[name]
 
 
+def _of_reconcile(name: str) -> Parts:
+    from planner.cli import reconcile
+
+    return reconcile.COMMANDS[name]
+
+
 def _of_plan(name: str) -> Parts:
     from planner.cli import plan
 
@@ -119,6 +125,8 @@ COMMANDS: Mapping[str, tuple[str, Callable[[str], Parts]]] = {
     "plan": ("the decision as a file: what is sent, at which price, until when", _of_plan),
     "plan-diff": ("what moved between two plans", _of_plan),
     "build": ("the vendor's own batch files, checked and split; sends nothing", _of_plan),
+    "reconcile": ("the bill of a job against its plan, and why they differ", _of_reconcile),
+    "calibration": ("whether plans kept what they promised, over all jobs", _of_reconcile),
     "prices show": ("the exact rates of one request, and their history", _of_catalog),
     "prices diff": ("what changed, or will, between two days", _of_catalog),
     "prices audit": ("what is stale, come due, ahead or missing", _of_catalog),

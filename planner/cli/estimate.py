@@ -415,6 +415,13 @@ def request_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--endpoint", metavar="PATH", help="such as /v1/chat/completions, where there are several")
     add("--key", metavar="COLUMN", help="your own name of a row (default: its number)")
+    tag_flag(parser)
+
+
+def tag_flag(parser: argparse.ArgumentParser) -> None:
+    """Whom the job is charged to, on its bill and in a budget."""
+    words = "whom it is charged to, such as project=triage; repeat"
+    _read(parser, "--tag", "tag", "KEY=VALUE", words, dest="tags")
 
 
 def _read(

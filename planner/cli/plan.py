@@ -94,6 +94,7 @@ def _wishes(arguments: Arguments) -> Any:
         schema=estimate.schema_of(arguments),
         params=estimate.params_of(arguments),
         key=arguments.get("key"),
+        tags=dict(arguments.get("tags", ())),
         accept_assumed=arguments.get("accept_assumed", False),
         allow_stale=arguments.get("allow_stale", False),
     )

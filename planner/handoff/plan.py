@@ -280,6 +280,8 @@ class Plan(Part):
     stale: Stale
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
+    tags: dict[str, str] = {}
+    """Whom it is charged to: cost centre, project, whatever a bill is split by."""
 
     @property
     def nonce(self) -> str:
@@ -299,8 +301,9 @@ def digest(text: str) -> str:
 
 
 def content(plan: Plan) -> dict[str, Any]:
-    """The plan as plain values, in the order in which it is written."""
-    return plan.model_dump(by_alias=True)
+    """The plan as plain values, in the order in which it is written; no tags, no mention."""
+    values = plan.model_dump(by_alias=True)
+    return values if plan.tags else {key: each for key, each in values.items() if key != "tags"}
 
 
 def identity(values: Mapping[str, Any]) -> str:

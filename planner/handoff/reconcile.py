@@ -163,6 +163,11 @@ class Reconciliation:
         return None if self.billed is None else difference(self.billed, self.planned)
 
     @property
+    def metered(self) -> Usd | None:
+        """The components of the bill together, without what only the vendor knows of."""
+        return billing.sum_of(each.actual for each in self.components if each.actual is not None)
+
+    @property
     def share(self) -> Fraction | None:
         """The variance over the plan; None where either is not known or nothing was planned."""
         if self.variance is None or not self.planned:
