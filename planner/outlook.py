@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from planner.decision.forecast import Forecast, PriceChange
     from planner.decision.turnaround import FinishedJob
     from planner.money import Usd
-    from planner.pipeline import Measured
+    from planner.pipeline import Estimate, Measured
+    from planner.workload.profile import TokenProfile
 
 MONTHS = 12
 """How far a job that is no budget is looked ahead."""
@@ -62,6 +63,7 @@ class Agenda:
     listed: Catalog
     """Without anybody's own prices: what realtime is compared at."""
     file: str | None = None
+    history: tuple[FinishedJob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,35 +131,40 @@ def at(figure: Figure, end: End) -> Usd:
 # --- agendas ----------------------------------------------------------------------------
 
 
-def of_job(measured: Measured, catalog: Catalog, *, name: str, on: date) -> Agenda:
+def of_estimate(of: Estimate, *, name: str) -> Agenda:
     """A planned job, once a month, on each of its models, from the next month on.
 
     From the next month, because this one is begun: part of it would be priced as of days past.
     """
+    measured = replace(of.measured, job=of.job)
     return Agenda(
         title=name,
         subjects=tuple(
             Subject(
                 measured=replace(measured, models=(model,), profiles=(profile,)),
-                line=Line(
-                    name=name,
-                    model=model,
-                    lane=model.lanes[0],
-                    profile=profile,
-                    rows=Spread(
-                        low=Fraction(profile.rows.low),
-                        expected=Fraction(profile.rows.value),
-                        high=Fraction(profile.rows.high),
-                    ),
-                    runs=Spread.exact(1),
-                    region=measured.job.requirements.region,
-                ),
+                line=_planned(name, model, profile, of.job.requirements.region),
             )
             for model, profile in zip(measured.models, measured.profiles, strict=True)
         ),
-        period=forecast.months(forecast.after(on.replace(day=1)), MONTHS),
-        ours=catalog,
-        listed=catalog,
+        period=forecast.months(forecast.after(of.on.replace(day=1)), MONTHS),
+        ours=of.catalog,
+        listed=of.catalog,
+        history=of.cases[0].history,
+    )
+
+
+def _planned(name: str, model: Model, profile: TokenProfile, region: str | None) -> Line:
+    rows = profile.rows
+    return Line(
+        name=name,
+        model=model,
+        lane=model.lanes[0],
+        profile=profile,
+        rows=Spread(
+            low=Fraction(rows.low), expected=Fraction(rows.value), high=Fraction(rows.high)
+        ),
+        runs=Spread.exact(1),
+        region=region,
     )
 
 
@@ -187,16 +194,9 @@ def places(agenda: Agenda) -> int:
     return len(agenda.subjects) + (agenda.file is not None)
 
 
-def page(
-    agenda: Agenda,
-    asked: Question,
-    *,
-    now: datetime,
-    on: date,
-    history: tuple[FinishedJob, ...] = (),
-) -> Page:
+def page(agenda: Agenda, asked: Question, *, now: datetime, on: date) -> Page:
     """The answer; UnknownFactError and InputError as `pipeline.estimate` has them."""
-    teller = _Teller(agenda, asked, now, on, history)
+    teller = _Teller(agenda, asked, now, on)
     if agenda.file is not None and not asked.place:
         return teller.whole()
     return teller.one(agenda.subjects[asked.place - (agenda.file is not None)])
@@ -205,16 +205,9 @@ def page(
 class _Teller:
     """One question on its way to an answer."""
 
-    def __init__(
-        self,
-        agenda: Agenda,
-        asked: Question,
-        now: datetime,
-        on: date,
-        history: tuple[FinishedJob, ...],
-    ) -> None:
+    def __init__(self, agenda: Agenda, asked: Question, now: datetime, on: date) -> None:
         self.agenda, self.asked = agenda, asked
-        self.now, self.on, self.history = now, on, history
+        self.now, self.on = now, on
         self.used: list[Forecast] = []
         self.month = agenda.period[0]
 
@@ -302,7 +295,7 @@ class _Teller:
             job,
             now=self.now,
             on=self.on,
-            history=self.history,
+            history=self.agenda.history,
         )
         deadline = job.requirements.deadline
         return {

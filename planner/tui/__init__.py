@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date, datetime
+    from pathlib import Path
 
     from planner.catalog import Catalog
     from planner.decision.turnaround import FinishedJob
@@ -24,16 +25,19 @@ def run(
     clock: Callable[[], datetime],
     on: date | None = None,
     history: tuple[FinishedJob, ...] = (),
+    place: str = "plan",
+    budget: Path | None = None,
 ) -> int:
     """Open the screens on a job (None: ask what to run); the exit code, 70 after a defect.
 
     `catalog_loader` is called once, after the first paint, in a thread; its PlannerError is
-    shown on the screen. `on` is the day prices are asked as of (None: the clock's).
+    shown on the screen. `on` is the day prices are asked as of (None: the clock's). `place` is
+    plan, models, jobs or budget; `budget` a budget file to talk about.
     """
     from planner.tui.app import PlannerApp
     from planner.tui.desk import Desk
 
     desk = Desk(catalog_loader=catalog_loader, clock=clock, on=on, history=history)
-    app = PlannerApp(desk, job)
+    app = PlannerApp(desk, job, place=place.capitalize(), budget=budget)
     app.run()
     return app.return_code or 0

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from planner.job import Job
+    from planner.pipeline import Estimate
     from planner.tui.desk import Desk
 
 WIDTHS = ((0, "-slim"), (60, "-narrow"), (120, "-medium"), (160, "-wide"))
@@ -81,7 +82,19 @@ class PlannerApp(App[None]):
 
             return ModelsScreen(self.desk)
 
-        return {"Plan": plan, "Models": models}
+        def budget() -> Screen[object]:
+            from planner.tui.agenda import Source
+            from planner.tui.budget import BudgetScreen
+
+            source = Source(file=self.budget, job=self._job, planned=self._planned)
+            return BudgetScreen(self.desk, source)
+
+        return {"Plan": plan, "Models": models, "Budget": budget}
+
+    def _planned(self) -> Estimate | None:
+        """The answer on the Plan screen."""
+        answer = self._plan.shown if self._plan is not None else None
+        return answer.estimate if answer is not None else None
 
     def action_place(self, name: str) -> None:
         """Go to another place; each is as it was left."""

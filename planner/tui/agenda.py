@@ -1,0 +1,71 @@
+"""Where the Budget screen takes its jobs from: a budget file, or the job that is planned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from planner.report.layout import printable
+from planner.tui.session import Inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from pathlib import Path
+
+    from planner.budget_file import Read
+    from planner.catalog import Catalog
+    from planner.job import Job
+    from planner.outlook import Agenda
+    from planner.pipeline import Estimate
+    from planner.tui.desk import Desk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A file wins over what is planned; a job that was not counted yet is counted."""
+
+    file: Path | None = None
+    job: Job | None = None
+    planned: Callable[[], Estimate | None] = lambda: None
+
+    def of_file(self, file: Path) -> Source:
+        """That file instead."""
+        return replace(self, file=file)
+
+    def wanted(self) -> Hashable:
+        """What would be read; None where there is nothing, equal where nothing has changed."""
+        if self.file is not None:
+            return self.file
+        found = self.planned()
+        return (found.measured.profiles, found.job) if found is not None else self.job
+
+    def agenda(self, desk: Desk) -> Agenda:
+        """Read it; PlannerError where it cannot be read or priced."""
+        from planner import outlook
+
+        if self.file is not None:
+            from planner import budget_file
+
+            read = budget_file.read(self.file)
+            ours, listed = _catalogs(read, desk)
+            return outlook.of_file(read, ours, listed, on=desk.on)
+        found = self.planned() or self._counted(desk)
+        facts = found.measured.workload
+        name = printable(facts.path.name) if facts is not None else "figures given"
+        return outlook.of_estimate(found, name=name)
+
+    def _counted(self, desk: Desk) -> Estimate:
+        assert self.job is not None
+        measured = desk.measure(self.job, lambda _rows, _done: None)
+        deadline = self.job.requirements.deadline
+        return desk.answer(measured, Inputs(deadline=deadline)).estimate
+
+
+def _catalogs(read: Read, desk: Desk) -> tuple[Catalog, Catalog]:
+    """With everybody's own prices on top, and as the vendors publish them."""
+    from planner import catalog
+
+    named = [read.beside(each) for each in read.file.pricing]
+    if not named:
+        return desk.catalog(), desk.catalog()
+    return catalog.load(overlays=catalog.own_overlays(*named)), catalog.load()

@@ -1,0 +1,294 @@
+"""The Budget screen: what a meeting looks at, from a budget file or from the job that is planned.
+
+Holds an agenda, a question and a stance, each frozen; a key makes a new one and the core is
+asked again in a thread. Nothing here adds, prices or scales.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from fractions import Fraction
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.worker import get_current_worker
+
+from planner.errors import PlannerError, Problem
+from planner.tui import notices
+from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
+from planner.tui.places import Place
+from planner.tui.widgets import Drawn, Prose
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from textual.app import ComposeResult
+    from textual.content import Content
+
+    from planner.outlook import Agenda, Page, Question
+    from planner.tui.agenda import Source
+    from planner.tui.desk import Desk
+    from planner.tui.meeting import Stance
+
+TWO, HALF = Fraction(2), Fraction(1, 2)
+
+EMPTY = (
+    Paragraph(body=(Piece("Nothing is planned yet.", Tone.STRONG),)),
+    BLANK,
+    Paragraph(body=(Piece("the shipped budget, to look around"),), mark=Piece("b     ", Tone.KEY)),
+    Paragraph(body=(Piece("plan a job first, then come back"),), mark=Piece("1     ", Tone.KEY)),
+    BLANK,
+    paragraph("With a file of your own: planner budget.yaml", Tone.MUTED),
+)
+
+
+class State(StrEnum):
+    """What the screen is about."""
+
+    EMPTY = "empty"
+    READING = "reading"
+    FAILED = "failed"
+    SHOWN = "shown"
+
+
+class Board(Drawn):
+    """The page, drawn to the size there is."""
+
+    def __init__(self) -> None:
+        super().__init__(id="board")
+        self.page: Page | None = None
+        self.stance: Stance | None = None
+
+    def show(self, page: Page, stance: Stance) -> None:
+        """Another page, or the same looked at in another way."""
+        self.page, self.stance = page, stance
+        self.refresh()
+
+    def render(self) -> Content:
+        """As large as it goes."""
+        if self.page is None or self.stance is None:
+            return self.content([])
+        from planner.tui import meeting
+
+        return self.content(
+            meeting.lines(self.page, self.stance, self.size.width, self.size.height)
+        )
+
+
+class BudgetScreen(Place):
+    """Two figures, and what the difference costs in time."""
+
+    NAME = "Budget"
+    CLI_TWIN = "planner budget BUDGET.yaml"
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,plus,equals_sign", "volume(1)", "Volume", key_display="↑", tooltip="Twice"),
+        Binding("down,minus", "volume(-1)", "Volume", key_display="↓", tooltip="Half the rows"),
+        Binding("left", "page(-1)", "Model", key_display="←", tooltip="The model or job before"),
+        Binding("right", "page(1)", "Model", key_display="→", tooltip="The next model or job"),
+        Binding("m", "period", "Month/year", tooltip="A month, or the whole period"),
+        Binding("s", "case", "Low/high", tooltip="As expected, if the high comes, if the low"),
+        Binding("r", "runs", "Runs", tooltip="Runs a month: 1, 4, 22, 30"),
+        Binding("u", "undo", "Undo", tooltip="Undo the last change of volume or runs"),
+        Binding("b", "sample", "Sample", tooltip="The shipped budget"),
+    ]
+
+    @dataclass
+    class Read(Message):
+        """There is something to talk about."""
+
+        agenda: Agenda
+
+    @dataclass
+    class Paged(Message):
+        """A question is answered."""
+
+        asked: Question
+        page: Page
+
+    @dataclass
+    class Failed(Message):
+        """It could not be read or answered."""
+
+        problems: tuple[Problem, ...]
+
+    def __init__(self, desk: Desk, source: Source) -> None:
+        super().__init__(desk)
+        self.source = source
+        self.state = State.EMPTY
+        self.agenda: Agenda | None = None
+        self.asked: Question | None = None
+        self.earlier: tuple[Question, ...] = ()
+        self.stance: Stance | None = None
+        self._from: Hashable = None
+        self._busy = False
+        self.board = Board()
+        self.notice = Prose(id="notice")
+
+    def compose_stage(self) -> ComposeResult:
+        """The page, or what to do without one."""
+        yield self.board
+        yield self.notice
+
+    def on_mount(self) -> None:
+        """Paint first."""
+        self._enter(State.EMPTY)
+
+    def on_screen_resume(self) -> None:
+        """Each time it is gone to: another job may have been planned meanwhile."""
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        wanted = self.source.wanted()
+        if wanted is not None and wanted != self._from:
+            self._from = wanted
+            self._read()
+
+    def _read(self) -> None:
+        self._enter(State.READING)
+        self.run_worker(self._gather, thread=True, exclusive=True, group="read")
+
+    def _gather(self) -> None:
+        """In a thread: have everything measured and priced."""
+        worker = get_current_worker()
+        try:
+            agenda = self.source.agenda(self.desk)
+        except PlannerError as error:
+            self.post_message(self.Failed(error.problems))
+        else:
+            if not worker.is_cancelled:
+                self.post_message(self.Read(agenda))
+
+    def on_budget_screen_read(self, message: Read) -> None:
+        """Its first page."""
+        from planner.outlook import Question
+        from planner.tui.meeting import Stance
+
+        self.agenda, self.asked, self.earlier = message.agenda, Question(), ()
+        self.stance = self.stance or Stance()
+        self._ask()
+
+    def on_budget_screen_failed(self, message: Failed) -> None:
+        """Say what is wrong, where, and what to do."""
+        self._busy = False
+        self.notice.show(notices.problems(message.problems))
+        self._enter(State.FAILED)
+
+    def _enter(self, state: State) -> None:
+        self.state = state
+        self.board.display = state is State.SHOWN
+        self.notice.display = state is not State.SHOWN
+        self.notice.set_class(state is State.FAILED, "-failed")
+        if state is State.EMPTY:
+            self.notice.show(EMPTY)
+        elif state is State.READING:
+            self.notice.show(notices.looking_up())
+        page = self.board.page
+        self.top.show(notices.freshness(self.desk.on, page.evidence.age_days if page else None))
+        self.refresh_bindings()
+
+    def check_action(
+        self,
+        action: str,
+        parameters: tuple[object, ...],  # noqa: ARG002 -- the library hands them over
+    ) -> bool | None:
+        """Whether the action means something now."""
+        if action == "undo":
+            return bool(self.earlier)
+        if action == "runs":
+            return self.agenda is not None and self.agenda.file is None
+        if action == "sample":
+            return self.state in {State.EMPTY, State.FAILED}
+        return self.state is State.SHOWN or action not in {"volume", "page", "period", "case"}
+
+    # --- questions ----------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        """One question at a time, the last one wins."""
+        self.refresh_bindings()
+        agenda, asked = self.agenda, self.asked
+        if self._busy or agenda is None or asked is None:
+            return
+        self._busy = True
+        self.run_worker(lambda: self._page(agenda, asked), thread=True, group="page")
+
+    def _page(self, agenda: Agenda, asked: Question) -> None:
+        """In a thread."""
+        from planner import outlook
+
+        try:
+            found = outlook.page(agenda, asked, now=self.desk.now, on=self.desk.on)
+        except PlannerError as error:
+            self.post_message(self.Failed(error.problems))
+        else:
+            self.post_message(self.Paged(asked, found))
+
+    def on_budget_screen_paged(self, message: Paged) -> None:
+        """Show the newest; one that was overtaken by a key is asked again."""
+        self._busy = False
+        if message.asked != self.asked:
+            self._ask()
+        elif self.stance is not None:
+            self.board.show(message.page, self.stance)
+            self._enter(State.SHOWN)
+
+    def _change(self, asked: Question) -> None:
+        if self.asked is not None and asked != self.asked:
+            self.earlier = (*self.earlier, self.asked)
+            self.asked = asked
+            self._ask()
+
+    def _look(self, stance: Stance) -> None:
+        self.stance = stance
+        if self.board.page is not None:
+            self.board.show(self.board.page, stance)
+
+    # --- keys ---------------------------------------------------------------------------
+
+    def action_volume(self, by: int) -> None:
+        """Twice the rows, or half."""
+        from planner.tui import meeting
+
+        if self.asked is not None:
+            volume = meeting.scaled(self.asked.volume, TWO if by > 0 else HALF)
+            self._change(replace(self.asked, volume=volume))
+
+    def action_page(self, by: int) -> None:
+        """Another model or job."""
+        from planner import outlook
+
+        if self.asked is not None and self.agenda is not None:
+            place = (self.asked.place + by) % outlook.places(self.agenda)
+            self._change(replace(self.asked, place=place))
+
+    def action_runs(self) -> None:
+        """More runs a month."""
+        from planner.tui import meeting
+
+        if self.asked is not None:
+            self._change(replace(self.asked, runs=meeting.more_runs(self.asked.runs)))
+
+    def action_undo(self) -> None:
+        """The question before."""
+        if self.earlier:
+            self.asked, self.earlier = self.earlier[-1], self.earlier[:-1]
+            self._ask()
+
+    def action_period(self) -> None:
+        """A month, or all of it."""
+        if self.stance is not None:
+            self._look(self.stance.other_period())
+
+    def action_case(self) -> None:
+        """The next scenario."""
+        if self.stance is not None:
+            self._look(self.stance.next_case())
+
+    def action_sample(self) -> None:
+        """The shipped budget."""
+        from planner import sample
+
+        self.source = self.source.of_file(sample.paths().budget)
+        self._begin()
