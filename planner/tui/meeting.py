@@ -117,7 +117,7 @@ def _centred(line: Line, width: int) -> Line:
 
 def _title(page: Page, room: int) -> Line:
     place = Piece(f"  ‹ {page.place + 1} of {page.places} ›", Tone.MUTED)  # noqa: RUF001 -- arrows
-    name = (Piece(page.title, Tone.STRONG),)
+    name: Line = (Piece(page.title, Tone.STRONG),)
     if page.model is not None:
         name = (Piece(page.model, Tone.STRONG), Piece(f"  {page.title}"))
     return fitting(((*name, place), name), room)
