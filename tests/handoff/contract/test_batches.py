@@ -65,6 +65,25 @@ def test_what_is_sent_is_the_file_to_the_last_byte(
     assert hashlib.sha256(shard.read_bytes()).hexdigest() in stored
 
 
+def test_what_is_sent_is_read_in_pieces(
+    case: Case, vendor: BatchVendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    class Watched(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            found = super().read(-1 if size is None else size) or b""
+            sizes.append(len(found))
+            return found
+
+    module = {"anthropic": anthropic_batches, "openai": openai_batches}[case.provider]
+    monkeypatch.setattr(module, "opened", lambda shard: Watched(shard, "rb"))
+    shard = case.shard(tmp_path, 20_000)
+    send(vendor, case, shard)
+    assert sum(sizes) == shard.stat().st_size > 3_000_000
+    assert max(sizes) <= 64 * 1024
+
+
 @pytest.mark.parametrize("case", CASES, ids=named)
 def test_a_batch_from_its_making_to_its_last_row(
     case: Case, vendor: BatchVendor, time: Virtual, tmp_path: Path

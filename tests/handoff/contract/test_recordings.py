@@ -99,14 +99,16 @@ def polled(vendor: BatchVendor, batch: Batch) -> list[Batch]:
 
 @pytest.mark.parametrize(("case", "name"), [each for each in TAPES if "cancel" not in each[1]])
 def test_recorded_batches_are_read_to_their_last_row(case: Case, name: str, tmp_path: Path) -> None:
-    with serving(replayed(case, name)) as script:
-        with closing(case.batches(script.url + case.root)) as vendor:
-            for id_ in created(case, name):
-                made = sent(vendor, case, tmp_path)
-                assert (made.id, made.phase) == (id_, "running")
-                polls = polled(vendor, made)
-                _check_polls(case, made, polls)
-                _check_rows(case, script, vendor, polls[-1])
+    with (
+        serving(replayed(case, name)) as script,
+        closing(case.batches(script.url + case.root)) as vendor,
+    ):
+        for id_ in created(case, name):
+            made = sent(vendor, case, tmp_path)
+            assert (made.id, made.phase) == (id_, "running")
+            polls = polled(vendor, made)
+            _check_polls(case, made, polls)
+            _check_rows(case, script, vendor, polls[-1])
 
 
 def _check_polls(case: Case, made: Batch, polls: list[Batch]) -> None:
