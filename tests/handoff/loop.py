@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from planner import catalog as catalogs
 from planner import drafting, pipeline
-from planner.handoff import build as builds
-from planner.handoff import plan as plans
 from planner.handoff import rehearsal, spending
 from planner.handoff.keys import Key, Secret
 from planner.handoff.ledger import Ledger
@@ -25,7 +25,6 @@ from tests.answers import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from pathlib import Path
 
     from planner.handoff.build import Shard
     from planner.handoff.plan import Plan
@@ -74,6 +73,21 @@ def made(provider: str, folder: Path, *, rows: int, per_shard: int, limit: int =
     return Made(provider=provider, plan=plan, folder=out.folder, shards=out.shards)
 
 
+QUICK = rehearsal.Conduct(
+    turnaround=rehearsal.steady(
+        rehearsal.Pace(validating=5, waiting=5, running=20, finalizing=5, cancelling=20)
+    )
+)
+"""Batches that are over in a minute: a test of the loop is not one of its patience."""
+
+
+def home(parent: Path) -> Path:
+    """A folder for a data home, in memory where there is such a place: a commit is a sync."""
+    memory = Path("/dev/shm")  # noqa: S108 -- a private folder in it, deleted by its maker
+    base = memory if memory.is_dir() else parent
+    return Path(tempfile.mkdtemp(prefix="planner-", dir=base))
+
+
 class Killed(BaseException):
     """The process ends here."""
 
@@ -83,15 +97,16 @@ class World:
     """One person's data home and one vendor, on one virtual clock."""
 
     made: Made
-    home: Path
+    parent: Path
     faults: Collection[rehearsal.Fault] = ()
-    conduct: rehearsal.Conduct | None = None
+    conduct: rehearsal.Conduct = QUICK
     cap: Usd | None = None
     news: list[News] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     """Every durable step that was passed."""
 
     def __enter__(self) -> Self:
+        self.home = home(self.parent)
         self.time = rehearsal.clock.Virtual(NOW)
         self.server = rehearsal.Server(
             clock=self.time.clock, faults=self.faults, conduct=self.conduct
@@ -101,6 +116,7 @@ class World:
 
     def __exit__(self, *error: object) -> None:
         self.server.__exit__(*error)
+        shutil.rmtree(self.home)
 
     @property
     def provider(self) -> str:
@@ -214,10 +230,3 @@ class World:
         found = Ledger.read_only(self.home)
         assert found is not None
         return found
-
-
-def sha(made_: Made) -> list[str]:
-    return [each.sha256 for each in made_.shards]
-
-
-__all__ = ["Killed", "Made", "World", "builds", "made", "plans"]
