@@ -13,6 +13,7 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.catalog import prices
@@ -25,6 +26,7 @@ from planner.handoff.providers import vendors
 from planner.handoff.reconcile import Actual, Reconciliation, Rows, VendorTotal, reconcile
 from planner.handoff.usage import BUCKETS, Usage
 from planner.money import Usd, total
+from planner.workload.tokens import Grade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -276,12 +278,20 @@ class _Seen:
             quantities={line.key: line.quantity for line in self.bill.lines},
             usage=self.usage,
             replies=self.lanes,
-            counted=self.at or None,
+            counted=round(self.at * _measured(self.plan, self.counted)) or None,
             proofs=self.proofs,
             totals=totals,
             at_most=total((standing.held, held)) if ambiguous else None,
             vendor=vendor,
         )
+
+
+def _measured(plan: Plan, counted: array[int]) -> Fraction:
+    """What the plan had learned of the tokenizer, which rows are built without."""
+    built = sum(counted)
+    if plan.tokens.grade != Grade.MEASURED or not built:
+        return Fraction(1)
+    return Fraction(plan.tokens.input.value, built)
 
 
 def _doubt(ledger: Ledger, job: Job, attempts: Iterable[Attempt]) -> tuple[int, Usd]:
@@ -375,6 +385,7 @@ def _lesson(
         lane=job.lane,
         template=learned.template_of(plan),
         workload=plan.workload.digest,
+        counter=plan.tokens.counter,
         limit=plan.request.max_output_tokens,
         rows=rows.built - rows.not_run,
         failed=rows.errored,

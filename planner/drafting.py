@@ -99,7 +99,7 @@ def make(answer: Estimate, wishes: Wishes, folder: Path, *, draft: bool = False)
             "workload": _workload(answer, wishes, folder),
             "request": _request(answer, case, option, wishes),
             "choice": _choice(answer, case, option, sent[0]),
-            "demand": _demand(answer, option),
+            "demand": _demand(answer, case, option),
             "cost": _cost(option),
             "finish": _finish(answer, option),
             "tokens": _tokens(case.profile),
@@ -305,9 +305,12 @@ def _given_up(option: Option, best: Option) -> Iterator[str]:
         yield f"a finish that is not known, not 95 % by {duration(other)}"
 
 
-def _demand(answer: Estimate, option: Option) -> dict[str, Any]:
+def _demand(answer: Estimate, case: options.Case, option: Option) -> dict[str, Any]:
     demand = answer.job.requirements
     latency = demand.latency
+    if latency is None and case.profile.latency is not None:
+        mean, cv, _ = case.profile.latency
+        latency = Latency(mean=mean, cv=cv)
     return {
         "deadline": iso(answer.job.deadline_at),
         "confidence": _share(demand.confidence),

@@ -32,11 +32,15 @@ if TYPE_CHECKING:
     from planner.decision.options import Option
     from planner.decision.turnaround import FinishedJob
     from planner.decision.waiting import Waiting
+    from planner.handoff.learned import Evidence, Known
     from planner.job import Job
     from planner.workload.media import Media
     from planner.workload.profile import Counted, OutputProfile, Progress, TokenProfile
 
 UNKNOWN_COUNTER = "unknown"
+
+FEWEST_ROWS = 20
+"""Fewer billed rows do not settle how a tokenizer counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,13 +138,18 @@ def labels(models: Sequence[Model]) -> tuple[str, ...]:
 # --- measuring --------------------------------------------------------------------------
 
 
-def measure(catalog: Catalog, job: Job, progress: Progress | None = None) -> Measured:
-    """Count the workload for every model asked about, or take the figures given instead."""
+def measure(
+    catalog: Catalog, job: Job, progress: Progress | None = None, known: Known | None = None
+) -> Measured:
+    """Count the workload for every model asked about, or take the figures given instead.
+
+    `known` is what pilots and finished jobs have taught; it is used where nothing is given.
+    """
     models, named = chosen_models(catalog, job.models)
     _known_names(catalog, models, job)
     if job.workload is None:
         return _from_figures(job, models, named=named)
-    return _from_file(job, models, named=named, progress=progress)
+    return _from_file(job, models, named=named, progress=progress, known=known)
 
 
 def _from_figures(job: Job, models: tuple[Model, ...], *, named: bool) -> Measured:
@@ -170,7 +179,12 @@ def _from_figures(job: Job, models: tuple[Model, ...], *, named: bool) -> Measur
 
 
 def _from_file(
-    job: Job, models: tuple[Model, ...], *, named: bool, progress: Progress | None
+    job: Job,
+    models: tuple[Model, ...],
+    *,
+    named: bool,
+    progress: Progress | None,
+    known: Known | None,
 ) -> Measured:
     assert job.workload is not None
     workload = readers.open_workload(job.workload, format=job.input_format)
@@ -192,30 +206,114 @@ def _from_file(
     answers = counted.answers
     if job.output.sample is not None:
         answers = read_answers(job, encodings)
+    facts = _facts(job.workload, workload, counted)
     made = tuple(
-        profiles.counted_profile(
-            counted,
-            model=label,
-            counter=counter,
-            output=_output(job, model, counter, answers, counted),
-            of_rows=job.of_rows,
-            shared_prefix=job.shared_prefix or _shared_prefix(counted, counter),
-            seed=job.seed,
-            edges=_edges(model),
+        _profile(
+            job, model, label, counter, counted, answers,
+            learned=_learned(known, model, counter, chosen.prompt, facts),
         )
         for model, label, counter in zip(models, labels(models), counters, strict=True)
-    )
+    )  # fmt: skip
     return Measured(
         job=job,
         models=models,
         named=named,
         profiles=_scaled(job, models, made),
-        workload=_facts(job.workload, workload, counted),
+        workload=facts,
         said=tuple(each for each in (chosen.said,) if each),
         asked_limit=counted.largest_asked,
         stopped=counted.drawn is not None and counted.drawn.stopped,
         skipped=tuple(f"{each.where}: {each.message}" for each in counted.skipped),
     )
+
+
+def _profile(
+    job: Job,
+    model: Model,
+    label: str,
+    counter: tokens.Counter,
+    counted: Counted,
+    answers: Mapping[str, tokens.Tally],
+    *,
+    learned: Evidence | None,
+) -> TokenProfile:
+    output = _output(job, model, counter, answers, counted, learned)
+    made = profiles.counted_profile(
+        counted,
+        model=label,
+        counter=_calibrated(counter, counted, learned),
+        output=output,
+        of_rows=job.of_rows,
+        shared_prefix=job.shared_prefix or _shared_prefix(counted, counter),
+        seed=job.seed,
+        edges=_edges(model),
+    )
+    if learned is None or learned.times is None:
+        return made
+    times = learned.times
+    return replace(made, latency=(times.mean, times.cv, f"{times.n:,} of {learned.said}"))
+
+
+def _learned(
+    known: Known | None,
+    model: Model,
+    counter: tokens.Counter,
+    prompt: prompts.Prompt,
+    facts: WorkloadFacts,
+) -> Evidence | None:
+    """What was learned of these requests to this model."""
+    if known is None:
+        return None
+    text = prompt if isinstance(prompt, prompts.Template) else None
+    return known.of(
+        provider=model.provider,
+        model=model.id,
+        prompt=None if text is None else text.prompt,
+        system=None if text is None else text.system,
+        workload=facts.digest,
+        counter=counter.id,
+    )
+
+
+LEAST_BAND = Fraction(1, 200)
+OTHER_TEXT = Fraction(1, 50)
+"""Least half-widths of what a bill taught of a tokenizer: for its own rows, and for others."""
+
+
+def _calibrated(
+    counter: tokens.Counter, counted: Counted, learned: Evidence | None
+) -> tokens.Counter:
+    """The counter with the ratio that the vendor billed, where enough rows have shown it.
+
+    What was billed is prompts as a whole, and a counter's ratio is that of their text alone: it
+    becomes the one at which the whole of these rows is what the bill says.
+    """
+    pairs = None if learned is None else learned.pairs
+    if learned is None or pairs is None or pairs.ratio is None or pairs.rows < FEWEST_ROWS:
+        return counter
+    tally = counted.tallies[counter.encoding]
+    ratio, mid = pairs.ratio, counter.band(tally.mix()).mid
+    said = f"billed {float(ratio):.3f} x the count, {pairs.rows:,} rows, {learned.said}"
+
+    def told(low: Fraction, mid: Fraction, high: Fraction) -> tokens.Counter:
+        return counter.measured(low=low, mid=mid, high=high, grade=tokens.Grade.MEASURED, note=said)
+
+    once, twice = (_whole(told(each, each, each), tally) for each in (mid, 2 * mid))
+    text = twice - once
+    wanted = ratio * once - (once - text)
+    if text <= 0 or wanted <= 0:
+        return counter
+    mid *= wanted / text
+    least = LEAST_BAND if learned.same_rows else OTHER_TEXT
+    half = max(pairs.half / ratio, least) * ratio * once / wanted
+    half = min(half, Fraction(1, 2))
+    return told(mid * (1 - half), mid, mid * (1 + half))
+
+
+def _whole(counter: tokens.Counter, tally: tokens.Tally) -> Fraction:
+    """Prompt tokens of all rows of a tally."""
+    histogram = counter.sizes(tally).value
+    return Fraction(sum(size * rows for size, rows in histogram.items()))
 
 
 def _facts(path: Path, workload: readers.Workload, counted: Counted) -> WorkloadFacts:
@@ -307,11 +405,22 @@ def _output(
     counter: tokens.Counter,
     answers: Mapping[str, tokens.Tally],
     counted: Counted | None = None,
+    learned: Evidence | None = None,
 ) -> OutputProfile:
-    """What is known of the answers: given, seen, or assumed, in that order."""
+    """What is known of the answers: given, learned, seen, or assumed, in that order."""
     asked = job.output.limit or (counted.largest_asked if counted else None)
     if job.output.tokens is not None:
         made = profiles.given_output(job.output.tokens, job.output.cv, asked)
+    elif learned is not None and job.output.sample is None:
+        made = profiles.billed_output(
+            learned.lengths,
+            asked,
+            basis=learned.basis,
+            source=learned.said,
+            same_rows=learned.same_rows,
+            cut_at=learned.limit if learned.truncated else None,
+            seed=job.seed,
+        )
     elif answers:
         made = profiles.sampled_output(
             answers[counter.encoding],
@@ -556,8 +665,12 @@ def _assumptions(measured: Measured, job: Job) -> Iterator[str]:
         given = "as given" if ceiling in asked else "taken from the expected length"
         yield f"each answer is limited to {ceiling:,} tokens ({given}): it goes into the request"
     demand = job.requirements
+    timed = [one for one in measured.profiles if one.latency is not None]
     if demand.latency is None:
-        means = [timing.latency(profile, demand)[0] for profile in measured.profiles]
+        yield from dict.fromkeys(_billed_latency(one) for one in timed)
+    if demand.latency is None and len(timed) < len(measured.profiles):
+        untimed = (one for one in measured.profiles if one.latency is None)
+        means = [timing.latency(profile, demand)[0] for profile in untimed]
         took = (
             f"{min(means):.1f}"
             if min(means) == max(means)
@@ -571,6 +684,12 @@ def _assumptions(measured: Measured, job: Job) -> Iterator[str]:
     for provider in dict.fromkeys(model.provider for model in measured.models):
         if demand.tier(provider) is None:
             yield f"{provider}: the lowest usage tier that it publishes (--tier {provider}=NAME)"
+
+
+def _billed_latency(profile: TokenProfile) -> str:
+    assert profile.latency is not None
+    mean, cv, source = profile.latency
+    return f"a realtime answer takes {mean:.1f} s on average, CV {cv:.1f}: {source}"
 
 
 def _warnings(

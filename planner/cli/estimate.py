@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from planner.catalog import Catalog
     from planner.decision.turnaround import FinishedJob
+    from planner.handoff.learned import Known
     from planner.job import Job
 
 JOB_SUFFIXES = (".yaml", ".yml")
@@ -73,7 +74,7 @@ def run(arguments: Arguments, clock: Clock) -> int:
     catalog = catalog_of(arguments)
     on = as_of(arguments, now)
     with Bar(job.workload, keeps=job.exact) as bar:
-        measured = pipeline.measure(catalog, job, bar)
+        measured = pipeline.measure(catalog, job, bar, known_of(arguments, now))
     history = history_of(arguments)
     answer = pipeline.estimate(catalog, measured, job, now=now, on=on, history=history)
     if arguments.get("map"):
@@ -107,6 +108,25 @@ def history_of(arguments: Arguments) -> tuple[FinishedJob, ...]:
     from planner import job
 
     return job.history(Path(arguments["history"]))
+
+
+def known_of(arguments: Arguments, now: datetime) -> Known | None:
+    """What jobs and pilots have taught; None where nothing has, or `--history` stands for it."""
+    from planner.handoff import home
+
+    folder = home.data_home()
+    if "history" in arguments or not (folder / home.LEDGER).is_file():
+        return None
+    from planner.handoff import learned
+    from planner.handoff.ledger import Ledger
+
+    ledger = Ledger.read_only(folder)
+    if ledger is None:
+        return None
+    with ledger:
+        lessons = learned.lessons(ledger)
+    extras = learned.extras(params_of(arguments), schema_of(arguments))
+    return learned.Known(lessons=lessons, extras=extras, now=now)
 
 
 class Bar:

@@ -73,7 +73,7 @@ def _made(
     wishes = _wishes(arguments)
     job = estimate.job_of(arguments, now)
     with estimate.Bar(job.workload, keeps=job.exact) as bar:
-        measured = pipeline.measure(catalog, job, bar)
+        measured = pipeline.measure(catalog, job, bar, estimate.known_of(arguments, now))
     answer = pipeline.estimate(
         catalog,
         measured,

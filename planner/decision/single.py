@@ -228,7 +228,11 @@ class Single:
                 "no realtime limit is published for this usage tier: --limit rpm=N (and itpm, "
                 "otpm or tpm) settles when it would be done"
             )
-        elif self.demand.respond_within is not None and self.demand.latency is None:
+        elif (
+            self.demand.respond_within is not None
+            and self.demand.latency is None
+            and self.case.profile.latency is None
+        ):
             mean, _ = timing.latency(self.case.profile, self.demand)
             yield f"an answer is assumed to take {mean:.1f} s on average: measure it (--latency)"
         if support_.inferred:

@@ -173,13 +173,16 @@ def paced(
         failure_rate=demand.failure_rate,
         retries=demand.retries,
     )
-    return Paced(load=load, confidence=demand.confidence, grade="C" if demand.latency else "D")
+    known = demand.latency is not None or profile.latency is not None
+    return Paced(load=load, confidence=demand.confidence, grade="C" if known else "D")
 
 
 def latency(profile: TokenProfile, demand: Requirements) -> tuple[float, float]:
-    """Seconds of one attempt, mean and CV: given, or assumed from the answer length."""
+    """Seconds of one attempt, mean and CV: given, measured, or assumed from the answer length."""
     if demand.latency is not None:
         return demand.latency.mean, demand.latency.cv
+    if profile.latency is not None:
+        return profile.latency[:2]
     mean = ASSUMED_FIRST_TOKEN + float(profile.output.mean) / ASSUMED_TOKENS_PER_SECOND
     return mean, ASSUMED_LATENCY_CV
 

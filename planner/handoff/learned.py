@@ -36,9 +36,6 @@ Source = Literal["job", "pilot"]
 KEEPS = timedelta(days=180)
 """Older lessons are of other models under the same name."""
 
-FEWEST_ROWS = 20
-"""Fewer rows do not settle how a tokenizer counts."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
@@ -134,6 +131,8 @@ class Lesson:
     template: str
     workload: str
     """Digest of the file."""
+    counter: str
+    """What the rows were counted with."""
     limit: int
     """Output tokens at which an answer was cut."""
     rows: int
@@ -233,6 +232,7 @@ def evidence(
     model: str,
     template: str,
     workload: str,
+    counter: str,
     now: datetime,
 ) -> Evidence | None:
     """What lessons say of that model and template; None where none does."""
@@ -258,10 +258,40 @@ def evidence(
         truncated=sum(each.truncated for each in found),
         failed=sum(each.failed for each in found),
         rows=sum(each.rows for each in found),
-        pairs=_sum(each.pairs for each in found),
+        pairs=_sum(each.pairs for each in found if each.counter == counter),
         times=_newest_times(found),
         same_rows=all(each.workload == workload for each in found),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """All lessons, and what goes into each request beside its texts: what an estimate asks."""
+
+    lessons: tuple[Lesson, ...]
+    extras: Mapping[str, Any]
+    now: datetime
+
+    def of(
+        self,
+        *,
+        provider: str,
+        model: str,
+        prompt: str | None,
+        system: str | None,
+        workload: str,
+        counter: str,
+    ) -> Evidence | None:
+        """What is known of these requests to that model."""
+        return evidence(
+            self.lessons,
+            provider=provider,
+            model=model,
+            template=template(prompt, system, self.extras, workload),
+            workload=workload,
+            counter=counter,
+            now=self.now,
+        )
 
 
 def _sum(pairs: Iterable[Pairs]) -> Pairs:

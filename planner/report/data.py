@@ -92,6 +92,7 @@ def _tokens(profile: TokenProfile) -> Json:
             "ceiling": output.ceiling * rows,
             "row_limit": output.ceiling,
             "basis": output.basis,
+            "said": output.said,
         },
         "shared_prefix": profile.shared_prefix,
     }

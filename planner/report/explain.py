@@ -160,7 +160,8 @@ def _pace(case: Case, offer: Offer, cost: Cost | None) -> Iterator[str]:
     uses = ", ".join(f"{bucket.use:,.6g} of {bucket.name}" for bucket in load.buckets)
     takes = f"an attempt takes {uses} on average"
     yield wrapped(takes, first=f"  pace of {offer.lane.id}: ", later="    ")
-    how = "as given" if demand.latency else "assumed from the answer's length"
+    measured = "as measured" if case.profile.latency else "assumed from the answer's length"
+    how = "as given" if demand.latency else measured
     yield f"    and {load.latency_mean:.3g} s (CV {load.latency_cv:g}), {how}"
     how = "as given" if demand.concurrency else "as many as keep the limits busy"
     yield (

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from planner.workload.tokens import Band, Counter
 
 Method = Literal["counted", "sampled", "given"]
-Basis = Literal["given", "sample", "pilot", "ratio", "assumed"]
+Basis = Literal["given", "sample", "pilot", "history", "ratio", "assumed"]
 
 ASSUMED_OUTPUT = (300, 30, 3000)
 """Output tokens a row when nothing is known: expected, low, high."""
@@ -202,6 +202,8 @@ class TokenProfile:
     """Leading tokens that every prompt has in common."""
     bytes_per_row: int | None = None
     """Mean size of a request on the wire; None when only figures were given."""
+    latency: tuple[float, float, str] | None = None
+    """Seconds of one realtime request as they were measured (mean, CV), and where."""
     said: tuple[str, ...] = ()
     """What the counting assumed, a sentence each."""
 
@@ -439,6 +441,48 @@ def sampled_output(
         said=f"answers of {float(seen.mean):,.0f} tokens on average, from {seen.n:,} real ones "
         f"(longest {seen.largest:,}); up to {unseen:.1%} of the rows may still run to the limit "
         f"of {ceiling:,}",
+    )
+
+
+OTHER_ROWS = Fraction(1, 10)
+"""Answers to other rows of the same template may be so much longer or shorter (assumed)."""
+
+
+def billed_output(
+    lengths: Mapping[int, int],
+    limit: int | None,
+    *,
+    basis: Literal["pilot", "history"],
+    source: str,
+    same_rows: bool,
+    cut_at: int | None,
+    seed: int,
+) -> OutputProfile:
+    """Answer lengths as a vendor billed them, so that no tokenizer stands between.
+
+    `cut_at` is the limit at which some of these answers were cut, if any was. The ceiling and
+    the share of rows that these answers cannot exclude at it are always stated.
+    """
+    seen = mean_estimate(lengths, seed=seed)
+    ceiling = limit or _ceiling(math.ceil(seen.mean), seen.largest)
+    most = Fraction(ceiling)
+    low, high = seen.low, seen.high
+    if not same_rows:
+        low, high = _joined(seen.mean, (low, high), (1 - OTHER_ROWS, 1 + OTHER_ROWS))
+    unseen = 1 - 0.05 ** (1 / seen.n)
+    cut = ""
+    if cut_at is not None and ceiling > cut_at:
+        cut = f"; some were cut at {cut_at:,}, so with this limit they are longer"
+    return OutputProfile(
+        mean=min(seen.mean, most),
+        low=min(low, most),
+        high=min(high, most),
+        cv=seen.cv,
+        ceiling=ceiling,
+        basis=basis,
+        said=f"answers of {float(seen.mean):,.0f} tokens on average, from {source} "
+        f"(longest {seen.largest:,}){cut}; up to {unseen:.1%} of the rows may still run to the "
+        f"limit of {ceiling:,}",
     )
 
 
