@@ -121,7 +121,12 @@ class PlannerApp(App[None]):
                         self.run_action, action, node
                     ),
                 )
+        for name in PLACES:
+            yield SystemCommand(f"Go to {name}", f"key {PLACES.index(name) + 1}", self._going(name))
         yield from super().get_system_commands(screen)
+
+    def _going(self, name: str) -> Callable[[], None]:
+        return lambda: self.action_place(name)
 
     def _fatal_error(self) -> None:
         """Leave with a traceback that shows code and no values."""

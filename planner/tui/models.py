@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from planner.tui.desk import Desk
     from planner.tui.support import Found, Shelf
 
-EXAMPLE = "part of a name, a vendor, or batch:yes  batch:no  batch:unknown"
-
 
 class ModelsScreen(Place):
     """The support matrix under a filter."""
@@ -74,7 +72,7 @@ class ModelsScreen(Place):
         super().__init__(desk)
         self.shelf: Shelf | None = None
         self.found: Found | None = None
-        self.field = Input(placeholder=EXAMPLE, compact=True, id="filter")
+        self.field = Input(compact=True, id="filter")
         self.counts = Prose(id="counts")
         self.listing = Listing()
         self.none = Prose(id="none")
@@ -110,6 +108,7 @@ class ModelsScreen(Place):
         from planner.tui import support
 
         self.shelf = message.shelf
+        self.field.placeholder = support.example(message.shelf)
         self.top.show(notices.freshness(self.desk.on, support.age(message.shelf)))
         self._filter(self.field.value)
 
@@ -118,6 +117,14 @@ class ModelsScreen(Place):
         self.counts.show(())
         self.none.show(notices.problems(message.problems))
         self.listing.display, self.none.display = False, True
+
+    def check_action(
+        self,
+        action: str,
+        parameters: tuple[object, ...],  # noqa: ARG002 -- the library hands them over
+    ) -> bool | None:
+        """Whether there is a model to choose or to look at."""
+        return action not in {"evidence", "move"} or self.listing.cursor is not None
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Every key narrows."""

@@ -208,6 +208,12 @@ def age(of: Shelf) -> int | None:
     return freshness(sources, on=of.on).age_days
 
 
+def example(of: Shelf) -> str:
+    """What may be typed, for the empty field."""
+    states = "  ".join(f"{of.usual}:{state}" for state in get_args(SupportState))
+    return f"part of a name, a vendor, or {states}"
+
+
 # --- a filter ---------------------------------------------------------------------------
 
 
@@ -252,10 +258,11 @@ def _term(term: str, lanes: set[str], of: Shelf) -> str | None:
 
 def _counts(of: Shelf, found: tuple[tuple[LaneAnswer, ...], ...]) -> Line:
     states = [of.states[key(each)] for each in found]
+    no = states.count("no")
     every = f"{len(found)} of {counted(len(of.answers), 'model')}: "
     said = (
         Piece(f"{states.count('yes')} batch", Tone.GOOD),
-        Piece(f", {states.count('no')} do not, "),
+        Piece(f", {no} {'does' if no == 1 else 'do'} not, "),
         Piece(f"{states.count('unknown')} unknown", Tone.WARN),
     )
     return (Piece(every), *said)
