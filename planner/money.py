@@ -78,6 +78,11 @@ def multiplied(rate: Rate, multiplier: Decimal) -> Rate:
     return Rate(_EXACT.multiply(rate, multiplier))
 
 
+def times(amount: Usd, count: int) -> Usd:
+    """So many of the same amount: exact."""
+    return Usd(_EXACT.multiply(amount, Decimal(count)))
+
+
 def ratio(rate: Rate, base: Rate) -> Decimal:
     """One rate over another, to six decimals: for the eye and for data, never multiplied on."""
     return _INTERVAL.divide(rate, base).quantize(Decimal("0.000001"), context=_INTERVAL)

@@ -57,9 +57,12 @@ class Flip:
     name: str | None = None
 
 
-def flips(case: Case) -> tuple[Flip, ...]:
-    """The nearest flips of one model's choice, each input walked alone."""
-    return tuple(flip for walk in WALKS for flip in walk(case))
+def flips(case: Case, stop: Callable[[], bool] = lambda: False) -> tuple[Flip, ...]:
+    """The nearest flips of one model's choice, each input walked alone.
+
+    `stop` is asked before each input; true leaves out the others.
+    """
+    return tuple(flip for walk in WALKS if not stop() for flip in walk(case))
 
 
 # --- the walks --------------------------------------------------------------------------

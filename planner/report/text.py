@@ -7,6 +7,7 @@ Every figure comes from the core; this module only says it.
 from __future__ import annotations
 
 from dataclasses import replace
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from planner.decision.options import Verdict
@@ -99,9 +100,9 @@ def _model_block(answer: Estimate, model: ModelChoice) -> Iterator[str]:
 
 def _flips(found: Sequence[Flip]) -> Iterator[str]:
     """What would change the choice: a line an input."""
-    for name, said in FLIP_INPUTS.items():
+    for name in FLIP_INPUTS:
         parts = [
-            f"{said(flip)}: {flip.choice.rpartition('/')[2] if flip.choice else 'nothing meets'}"
+            f"{flip_at(flip)}: {flip.choice.rpartition('/')[2] if flip.choice else 'nothing meets'}"
             for flip in found
             if flip.input == name
         ]
@@ -110,15 +111,23 @@ def _flips(found: Sequence[Flip]) -> Iterator[str]:
             yield wrapped("; ".join(parts), first=f"    {said_name} would change it: ")
 
 
+def flip_at(flip: Flip) -> str:
+    """The value from which on another option wins: `from 8h`, `below 1,200 rows`."""
+    return FLIP_INPUTS[flip.input](flip)
+
+
 def _waiting(found: Waiting | None) -> Iterator[str]:
-    """What an hour has to be worth before the sooner lane pays."""
     if found is not None:
-        sooner, later = (each.rpartition("/")[2] for each in (found.sooner, found.later))
-        yield wrapped(
-            f"{later} saves {dollars(found.saved)} and takes {duration(found.longer)} longer on "
-            f"average: {sooner} pays where an hour is worth over {dollars(found.per_hour)}",
-            first="    waiting: ",
-        )
+        yield wrapped(worth(found), first="    waiting: ")
+
+
+def worth(found: Waiting) -> str:
+    """What an hour has to be worth before the sooner lane pays."""
+    sooner, later = (each.rpartition("/")[2] for each in (found.sooner, found.later))
+    return (
+        f"{later} saves {dollars(found.saved)} and takes {duration(found.longer)} longer on "
+        f"average: {sooner} pays where an hour is worth over {dollars(found.per_hour)}"
+    )
 
 
 def _beyond(flip: Flip, figure: str) -> str:
@@ -318,7 +327,7 @@ def lane_map(answer: Estimate, maps: Mapping[str, Sequence[Sequence[Cell]]]) -> 
     """Which option wins at which deadline and volume, a table a model."""
     blocks = []
     for model, lines in maps.items():
-        letters = _letters(lines)
+        letters = lane_letters(lines)
         titles = [Column(title="rows", right=True)]
         titles += [Column(title=duration(cell.deadline), right=True) for cell in lines[0]]
         rows = [[f"{line[0].rows:,}", *(_cell(cell, letters) for cell in line)] for line in lines]
@@ -329,15 +338,25 @@ def lane_map(answer: Estimate, maps: Mapping[str, Sequence[Sequence[Cell]]]) -> 
     return "\n\n".join([*blocks, note]) + "\n"
 
 
-def _letters(lines: Sequence[Sequence[Cell]]) -> dict[str, str]:
-    """A letter for each option that wins somewhere, in the order of the first deadline it does."""
+def lane_letters(lines: Sequence[Sequence[Cell]]) -> dict[str, str]:
+    """A letter for each option that wins somewhere, in the order of the first deadline it does.
+
+    A lane has its initial; where two lanes are joined (R then, X beside) or two begin alike,
+    the next letter that is free.
+    """
     winners = dict.fromkeys(
         cell.chosen.id.rpartition("/")[2]
         for column in zip(*lines, strict=True)
         for cell in column
         if cell.chosen is not None
     )
-    return {name: chr(ord("A") + place) for place, name in enumerate(winners)}
+    taken: dict[str, str] = {}
+    for name in sorted(winners, key=lambda each: (not each.isalnum(), each)):
+        joined = "R" if ">" in name else "X" if "|" in name else ""
+        wanted = f"{joined}{name}{ascii_uppercase}".upper()
+        free = [each for each in wanted if each.isalpha() and each not in taken.values()]
+        taken[name] = next(iter(free), "?")
+    return {name: taken[name] for name in winners}
 
 
 def _cell(cell: Cell, letters: Mapping[str, str]) -> str:

@@ -34,10 +34,17 @@ def run(
     shown on the screen. `on` is the day prices are asked as of (None: the clock's). `place` is
     plan, models, jobs or budget; `budget` a budget file to talk about.
     """
+    from planner.tui import memory
     from planner.tui.app import PlannerApp
     from planner.tui.desk import Desk
 
-    desk = Desk(catalog_loader=catalog_loader, clock=clock, on=on, history=history)
+    desk = Desk(
+        catalog_loader=catalog_loader,
+        clock=clock,
+        on=on,
+        history=history,
+        memory=memory.of_this_machine(),
+    )
     app = PlannerApp(desk, job, place=place.capitalize(), budget=budget)
     app.run()
     return app.return_code or 0

@@ -8,31 +8,41 @@ from a worker thread: nothing here is shared but the catalog, which is loaded on
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from planner.tui.session import DEADLINES, Inputs
+from planner.errors import PlannerError
+from planner.tui.memory import FORGETFUL
+from planner.tui.session import DEADLINES, Asked, Inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
     from datetime import date, datetime
+    from pathlib import Path
 
     from planner.catalog import Catalog
     from planner.decision.assessment import Assessments
+    from planner.decision.flips import Cell, Flip
     from planner.decision.matrix import ModelChoice
     from planner.decision.turnaround import FinishedJob
+    from planner.decision.waiting import Waiting
+    from planner.errors import Problem
+    from planner.handoff.plan import Plan
     from planner.job import Job
     from planner.pipeline import Estimate, Measured
+    from planner.tui.memory import Memory
     from planner.workload.profile import Progress
 
-PROGRESS_SECONDS = 0.1
-"""No more than ten reports a second: one a row made counting ten times slower."""
+    Grid = tuple[tuple[Cell, ...], ...]
 
+ROUGHLY = 0.1
+"""Half the 95 % interval of a first count, as a share."""
 
-class CancelledError(Exception):
-    """The person stopped the counting."""
+LARGE = 16_000_000
+"""Bytes from which a first count answers sooner than the whole one by what can be felt."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +53,38 @@ class Answer:
     estimate: Estimate
     own_rows: int
     """Rows of the workload itself, whatever the inputs ask."""
+
+    measured: Measured = field(repr=False)
+    """What was counted, at the workload's own volume."""
+
+    @property
+    def asked(self) -> Asked:
+        """The question: the job as it was counted, and the inputs."""
+        return Asked(job=self.measured.job, inputs=self.inputs)
+
+    @property
+    def key(self) -> Hashable:
+        """What an answer is told by, a closer count of the same question apart."""
+        return (self.asked, self.measured.profiles)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closer:
+    """What a look at one model brings beyond its answer."""
+
+    flips: tuple[Flip, ...] = ()
+    waiting: Waiting | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What a template makes of the first row, and what it may name."""
+
+    insertions: tuple[str, ...] = ()
+    """Each column as it is written in a template."""
+    messages: tuple[tuple[str, str], ...] = ()
+    """Role and text of each message of the first row's request."""
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +106,9 @@ class Desk:
         on: date | None = None,
         history: tuple[FinishedJob, ...] = (),
         measure: Callable[[Catalog, Job, Progress | None], Measured] | None = None,
+        memory: Memory = FORGETFUL,
     ) -> None:
+        self.memory = memory
         self._clock = clock
         self._start: datetime | None = None
         self._kept: Assessments | None = None
@@ -72,8 +116,11 @@ class Desk:
         self._history = history
         self._load = catalog_loader
         self._measure = measure
+        self._rough = False
         self._loading = Lock()
         self._catalog: Catalog | None = None
+        self._seen: dict[tuple[Hashable, str], Closer] = {}
+        self._maps: dict[tuple[Hashable, str], Grid] = {}
 
     @property
     def on(self) -> date:
@@ -96,13 +143,25 @@ class Desk:
                 self._catalog = self._load()
             return self._catalog
 
-    def measure(self, job: Job, progress: Progress) -> Measured:
-        """Count the job; `progress` is called at most ten times a second."""
+    def measure(self, job: Job, progress: Progress, *, roughly: bool = False) -> Measured:
+        """Count the job; StoppedError out of `progress` keeps what there is, if there is any.
+
+        `roughly` counts a large file only as well as its first draws do, in a part of the time.
+        """
         from planner import pipeline
 
-        self._start = self._clock()
+        if roughly or not self._rough:
+            self._start = self._clock()
+        self._rough = roughly
         measure = self._measure or pipeline.measure
-        return measure(self.catalog(), job, _slowed(progress))
+        wanted = replace(job, precision=max(job.precision, ROUGHLY), exact=False)
+        found = measure(self.catalog(), wanted if roughly else job, progress)
+        return replace(found, job=job)
+
+    def is_large(self, job: Job) -> bool:
+        """Whether a first, rough count saves time that can be felt."""
+        path = job.workload
+        return path is not None and path.is_file() and path.stat().st_size > LARGE
 
     def answer(self, measured: Measured, inputs: Inputs) -> Answer:
         """The estimate for these inputs; the file is not touched."""
@@ -124,7 +183,7 @@ class Desk:
             history=self._history,
             kept=self._kept,
         )
-        return Answer(inputs=inputs, estimate=estimate, own_rows=measured.rows)
+        return Answer(inputs=inputs, estimate=estimate, own_rows=measured.rows, measured=measured)
 
     def loosened(
         self, measured: Measured, answer: Answer, *, stop: Callable[[], bool] = lambda: False
@@ -146,6 +205,78 @@ class Desk:
             left -= set(found)
         return found
 
+    def closer(
+        self, answer: Answer, model: str, *, stop: Callable[[], bool] = lambda: False
+    ) -> Closer | None:
+        """What would change the model's choice; a fifth of a second, remembered.
+
+        None where `stop` ended it.
+        """
+        from planner import pipeline
+
+        key = (answer.key, model)
+        if key not in self._seen:
+            found = pipeline.with_flips(answer.estimate, model, stop=stop)
+            if stop():
+                return None
+            self._seen[key] = Closer(flips=found.flips[model], waiting=found.waiting[model])
+            _forget(self._seen)
+        return self._seen[key]
+
+    def lane_map(self, answer: Answer, model: str) -> Grid:
+        """Which option of the model wins at which deadline and volume; remembered."""
+        from planner import pipeline
+
+        key = (answer.key, model)
+        if key not in self._maps:
+            self._maps[key] = pipeline.maps(answer.estimate, model)[model]
+            _forget(self._maps)
+        return self._maps[key]
+
+    def plan(
+        self, answer: Answer, option_id: str, folder: Path, *, accept_assumed: bool = False
+    ) -> Plan:
+        """The plan of an option, for a file in `folder`; PlannerError where there can be none."""
+        from planner import drafting
+
+        wishes = drafting.Wishes(choose=option_id, accept_assumed=accept_assumed)
+        measured = replace(answer.estimate.measured, named=True)
+        return drafting.make(replace(answer.estimate, measured=measured), wishes, folder)
+
+    def preview(self, job: Job) -> Preview:
+        """What the job's template makes of its first row; its problems where it makes nothing."""
+        from planner.workload import prompt, readers
+
+        if job.workload is None:
+            return Preview()
+        names: tuple[str, ...] = ()
+        try:
+            workload = readers.open_workload(job.workload, format=job.input_format)
+            rows = workload.head(skip_bad=job.skip_bad_rows)
+            names = tuple(map(prompt.insertion, workload.columns(rows)))
+            chosen = prompt.choose(
+                workload,
+                prompt=job.prompt.text if job.prompt else None,
+                system=job.system.text if job.system else None,
+                prompt_name="prompt",
+                skip_bad=job.skip_bad_rows,
+            )
+            made = chosen.prompt.render(rows[0])
+        except PlannerError as error:
+            return Preview(insertions=names, problems=error.problems)
+        return Preview(
+            insertions=names, messages=tuple((each.role, each.content) for each in made.messages)
+        )
+
+
+MOST_KEPT = 64
+
+
+def _forget(kept: dict[tuple[Hashable, str], T]) -> None:
+    """The oldest goes where there is more than anybody returns to."""
+    while len(kept) > MOST_KEPT:
+        del kept[next(iter(kept))]
+
 
 def _of(measured: Measured, models: set[str]) -> Measured:
     """The same measurement for some of its models."""
@@ -154,16 +285,3 @@ def _of(measured: Measured, models: set[str]) -> Measured:
         models=tuple(each for each in measured.models if each.id in models),
         profiles=tuple(each for each in measured.profiles if each.model in models),
     )
-
-
-def _slowed(progress: Progress) -> Progress:
-    last = time.monotonic()
-
-    def report(rows: int, done: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= PROGRESS_SECONDS:
-            last = now
-            progress(rows, done)
-
-    return report

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from planner import job as jobs
+from planner import sample
 from planner.errors import InputError, PlannerError, Problem
 from planner.job import Job, Output, Text
 from planner.notation import whole
-from planner.tui.session import Inputs
+from planner.tui.memory import Remembered
+from planner.tui.session import Asked, Inputs
 from planner.words import duration
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEADLINE, ROWS, MODELS = "deadline", "rows", "models"
-ANSWERS, PROMPT, PROMPT_TOKENS = "answer tokens", "prompt", "prompt tokens"
+ANSWERS, PROMPT_TOKENS, RUNS = "answer tokens", "prompt tokens", "runs a month"
+PROMPT = "prompt"
 NO_DEADLINE = ("", "none")
 
 
@@ -50,17 +53,12 @@ class FieldError(Exception):
 
 
 def edit_fields(job: Job, inputs: Inputs, own_rows: int | None) -> tuple[Field, ...]:
-    """The fields of a job that is being looked at; the prompt only where there is a file."""
+    """The fields of a job that is being looked at; its template has an editor of its own."""
     rows = inputs.rows or own_rows
     fields = [_deadline_field(inputs)]
     if own_rows is not None:
         fields.append(Field(name=ROWS, value=f"{rows:,}", example="empty: as many as the job has"))
-    fields += [_models_field(job), _answers_field(job)]
-    if job.workload is not None:
-        prompt = job.prompt.text if job.prompt else ""
-        one_line = "" if "\n" in prompt else prompt
-        example = "kept as it is, of several lines" if prompt != one_line else "{{ column }}"
-        fields.append(Field(name=PROMPT, value=one_line, example=example))
+    fields += [_models_field(job), _answers_field(job), _runs_field(inputs)]
     return tuple(fields)
 
 
@@ -72,6 +70,7 @@ def figure_fields(job: Job | None, inputs: Inputs) -> tuple[Field, ...]:
         _answers_field(job or Job()),
         _deadline_field(inputs),
         _models_field(job or Job()),
+        _runs_field(inputs),
     )
 
 
@@ -93,6 +92,11 @@ def _answers_field(job: Job) -> Field:
     return Field(name=ANSWERS, value=value, example=example)
 
 
+def _runs_field(inputs: Inputs) -> Field:
+    value = "" if inputs.runs is None else f"{inputs.runs:,}"
+    return Field(name=RUNS, value=value, example="such as 22; empty: what a run costs is enough")
+
+
 # --- from texts -------------------------------------------------------------------------
 
 
@@ -105,10 +109,13 @@ def edited(
         models=_read(texts, MODELS, lambda text: _models(text, catalog)),
         output=_read(texts, ANSWERS, lambda text: _output(text, job.output)),
     )
-    if texts.get(PROMPT):
-        made = replace(made, prompt=Text(text=texts[PROMPT], name=PROMPT))
-    rows = _read(texts, ROWS, _rows) if ROWS in texts else inputs.rows
-    return made, replace(inputs, deadline=_deadline(texts, inputs, now), rows=rows)
+    rows = _read(texts, ROWS, lambda text: _count(text, ROWS)) if ROWS in texts else inputs.rows
+    return made, _inputs(texts, inputs, now, rows)
+
+
+def with_prompt(job: Job, text: str) -> Job:
+    """The job with another template; with none where it is blank: the text column alone."""
+    return replace(job, prompt=Text(text=text, name=PROMPT) if text.strip() else None)
 
 
 def from_figures(
@@ -122,7 +129,12 @@ def from_figures(
         output=_read(texts, ANSWERS, lambda text: _output(text, Output())),
         models=_read(texts, MODELS, lambda text: _models(text, catalog)),
     )
-    return made, Inputs(deadline=_deadline(texts, inputs, now))
+    return made, _inputs(texts, inputs, now, None)
+
+
+def _inputs(texts: Mapping[str, str], inputs: Inputs, now: datetime, rows: int | None) -> Inputs:
+    runs = _read(texts, RUNS, lambda text: _count(text, RUNS))
+    return Inputs(deadline=_deadline(texts, inputs, now), rows=rows, runs=runs)
 
 
 def _read(texts: Mapping[str, str], name: str, notation: Callable[[str], T]) -> T:
@@ -145,8 +157,8 @@ def _seconds(text: str, now: datetime) -> float | None:
     return (jobs.deadline(text, now, DEADLINE) - now).total_seconds()
 
 
-def _rows(text: str) -> int | None:
-    return whole(text, ROWS) if text else None
+def _count(text: str, name: str) -> int | None:
+    return whole(text, name) if text else None
 
 
 def _models(text: str, catalog: Catalog) -> tuple[str, ...]:
@@ -179,6 +191,32 @@ def opened(path: str, job: Job | None) -> Job:
             hint=f"planner {path}",
         )
     return replace(fresh, workload=wanted)
+
+
+def worth_remembering(asked: Asked) -> Remembered | None:
+    """What of a question the next run may begin with; None without a file of the person's own."""
+    job, inputs = asked.job, asked.inputs
+    if job is None or job.workload is None or job.workload == sample.paths().rows:
+        return None
+    prompt = Path(job.prompt.name) if job.prompt is not None else None
+    return Remembered(
+        path=str(job.workload.absolute()),
+        models=job.models,
+        deadline=inputs.deadline,
+        runs=inputs.runs,
+        prompt_file=str(prompt.absolute()) if prompt is not None and prompt.is_file() else None,
+    )
+
+
+def remembered(before: Remembered) -> tuple[Job, Inputs]:
+    """The question that was asked before; InputError where its template is no longer there."""
+    prompt = before.prompt_file
+    job = Job(
+        workload=Path(before.path),
+        models=before.models,
+        prompt=jobs.text_file(Path(prompt), "--prompt-file") if prompt is not None else None,
+    )
+    return job, Inputs(deadline=before.deadline, runs=before.runs)
 
 
 def _demand(job: Job | None) -> Job:

@@ -28,6 +28,14 @@ def freshness(on: date, age: int | None) -> tuple[str, ...]:
     )
 
 
+def stopping() -> tuple[Paragraph, ...]:
+    """The counting was ended; it says what it knows at its next report."""
+    return (
+        Paragraph(body=(Piece("Stopping", Tone.STRONG), Piece(", with what is known by now."))),
+        paragraph("Esc once more: leave without it.", Tone.MUTED),
+    )
+
+
 def counting(name: str, rows: int, done: int, size: int, width: int) -> tuple[Paragraph, ...]:
     """How far the counting is, by bytes of the file."""
     share = min(1.0, done / size) if size else 0.0
@@ -45,6 +53,7 @@ def counting(name: str, rows: int, done: int, size: int, width: int) -> tuple[Pa
         Paragraph(body=bar),
         BLANK,
         paragraph(f"{rows:,} rows {state}. Nothing leaves this machine.", Tone.MUTED),
+        paragraph("Esc stops here and keeps what is known by then.", Tone.MUTED),
     )
 
 

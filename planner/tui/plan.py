@@ -1,59 +1,42 @@
-"""The Plan screen: answer, matrix, why; and the states on the way there.
+"""The Plan screen: answer, matrix, why, charts; the states on the way there, and what keys ask.
 
-Holds a session, what was measured and the newest answer, each frozen; every figure on it
-comes out of `view` and `table`. Counting and deciding run in thread workers: the file is
-read once, a what-if key asks the core again with what was measured. What is not on the
-first paint is imported where it is first used.
+Every figure on it comes out of `view`, `table` and `charts`; asking the core is `asking`. What
+is not on the first paint is imported where it is first used.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Input
-from textual.worker import get_current_worker
 
-from planner.errors import PlannerError, Problem
+from planner.errors import PlannerError
 from planner.tui import notices, session
-from planner.tui.desk import Answer, CancelledError, Desk, Loosened
-from planner.tui.pieces import paragraph
-from planner.tui.session import Inputs, Session
+from planner.tui.asking import Asking, State
+from planner.tui.session import Asked, Inputs
 from planner.tui.welcome import Welcome
 from planner.tui.widgets import KeyBar, Prose, TopBar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from textual import events
     from textual.app import ComposeResult
     from textual.widget import Widget
 
+    from planner.errors import Problem
     from planner.job import Job
-    from planner.pipeline import Measured
     from planner.tui.answer import AnswerView
+    from planner.tui.desk import Answer, Desk
+    from planner.tui.memory import Remembered
+    from planner.tui.pictures import Charts
     from planner.tui.pieces import Paragraph
 
-STALE_AFTER = 0.15
-"""Seconds until figures that are being recomputed are dimmed."""
-
-LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 SKIP_BAD = "--skip-bad-rows"
-
-
-class State(StrEnum):
-    """What the screen is about."""
-
-    WELCOME = "welcome"
-    COUNTING = "counting"
-    FAILED = "failed"
-    ANSWERED = "answered"
-
 
 WHEN = {
     "explain": {State.ANSWERED},
@@ -62,39 +45,40 @@ WHEN = {
     "halve": {State.ANSWERED},
     "double": {State.ANSWERED},
     "own_rows": {State.ANSWERED},
-    "undo": {State.ANSWERED},
+    "charts": {State.ANSWERED},
+    "copy": {State.ANSWERED},
+    "export": {State.ANSWERED},
+    "template": {State.ANSWERED, State.FAILED},
+    "undo": {State.ANSWERED, State.FAILED},
     "edit": {State.ANSWERED, State.FAILED},
     "open": {State.ANSWERED, State.FAILED},
     "retry": {State.FAILED},
     "skip_bad": {State.FAILED},
     "sample": {State.WELCOME},
     "figures": {State.WELCOME},
-    "back": {State.WELCOME, State.COUNTING, State.FAILED},
+    "back": {State.WELCOME, State.COUNTING, State.FAILED, State.ANSWERED},
 }
 """In which states an action means something; its key is shown only there."""
 
 
-class PlanScreen(Screen[object]):
+class PlanScreen(Asking):
     """What will it cost, when is it done, batch or realtime, and why."""
 
-    CLI_TWIN = "planner estimate FILE --model MODEL --deadline 6h --explain OPTION"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter",
-            "explain",
-            "Explain",
-            key_display="Enter",
-            tooltip="The arithmetic of this option",
-        ),
+        Binding("enter", "explain", "Explain", key_display="Enter", tooltip="This option in full"),
         Binding("[", "sooner", "Deadline", key_display="[", tooltip="A shorter deadline"),
         Binding("]", "later", "Deadline", key_display="]", tooltip="A longer deadline, then none"),
         Binding("-", "halve", "Volume", key_display="-", tooltip="Half the rows"),
         Binding("+,=", "double", "Volume", key_display="+", tooltip="Twice the rows"),
+        Binding("c", "charts", "Charts", tooltip="What wins where, cost against time, sizes"),
         Binding(
-            "e", "edit", "Edit", tooltip="Type deadline, rows, models, answer tokens and prompt"
+            "e", "edit", "Edit", tooltip="Type deadline, rows, models, answer tokens, runs a month"
         ),
-        Binding("u", "undo", "Undo", tooltip="Undo the last change of deadline or rows"),
+        Binding("y", "copy", "Copy", tooltip="Copy the answer as Markdown"),
+        Binding("x", "export", "Export", tooltip="Write CSV, JSON, Markdown, a picture or a plan"),
+        Binding("u", "undo", "Undo", tooltip="Undo the last change of what is asked"),
+        Binding("p", "template", "Prompt", tooltip="Edit the template, with the first row's text"),
         Binding("0", "own_rows", "Own rows", tooltip="The job's own number of rows again"),
         Binding("r", "retry", "Retry", tooltip="Read the file again"),
         Binding("b", "skip_bad", "Skip bad rows", tooltip="Plan with the rows that can be read"),
@@ -104,53 +88,14 @@ class PlanScreen(Screen[object]):
         Binding("escape", "back", "Back", key_display="Esc", tooltip="Stop, or one step back"),
     ]
 
-    @dataclass
-    class Progressed(Message):
-        """So many rows and bytes are counted."""
-
-        rows: int
-        done: int
-
-    @dataclass
-    class Counted(Message):
-        """The counting is done, with its first answer."""
-
-        measured: Measured
-        answer: Answer
-
-    @dataclass
-    class Failed(Message):
-        """It could not be counted or answered."""
-
-        problems: tuple[Problem, ...]
-
-    @dataclass
-    class Answered(Message):
-        """A what-if was answered."""
-
-        answer: Answer
-
-    @dataclass
-    class Hinted(Message):
-        """What would do for the models without an answer."""
-
-        inputs: Inputs
-        loosened: Mapping[str, Loosened]
-
     def __init__(self, desk: Desk, job: Job | None) -> None:
-        super().__init__()
-        self.desk = desk
-        self.job = job
-        deadline = job.requirements.deadline if job is not None else None
-        self.session = Session(inputs=Inputs(deadline=deadline))
-        self.state = State.WELCOME if job is None else State.COUNTING
-        self.measured: Measured | None = None
-        self.problems: tuple[Problem, ...] = ()
-        self._busy = False
+        super().__init__(desk, job)
+        self._recent: tuple[Remembered, ...] = ()
         self._top = TopBar("Plan")
         self._welcome = Welcome()
         self._notice = Prose(id="notice")
         self._answer: AnswerView | None = None
+        self._charts: Charts | None = None
         self._small = Prose(id="small")
 
     def compose(self) -> ComposeResult:
@@ -162,13 +107,15 @@ class PlanScreen(Screen[object]):
 
     def on_mount(self) -> None:
         """Paint first; catalog and tokenizer come after."""
-        self._enter(self.state)
+        self.enter(self.state)
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         if self.job is not None:
-            self._count(self.job)
+            self.count(self.session.now)
         else:
+            self._recent = self.desk.memory.recent()
+            self._welcome.offer([each.path for each in self._recent])
             self.run_worker(self._load, thread=True, group="catalog")
 
     def _load(self) -> None:
@@ -180,18 +127,23 @@ class PlanScreen(Screen[object]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Below the least size, say which size is needed (the style sheet hides the rest)."""
-        self._small.show(
-            [
-                paragraph(
-                    f"planner needs {LEAST_WIDTH} x {LEAST_HEIGHT} characters; this terminal has "
-                    f"{event.size.width} x {event.size.height}. Enlarge it, or q to leave."
-                )
-            ]
-        )
+        self._small.show(notices.too_small(event.size.width, event.size.height))
+
+    def on_unmount(self) -> None:
+        """What was asked last is what the next run begins with."""
+        self._remember()
+
+    @property
+    def CLI_TWIN(self) -> str:  # noqa: N802 -- a constant of the other screens
+        """The same question as a command line."""
+        from planner.tui import twin
+
+        return twin.estimate(self.session.now)
 
     # --- states -------------------------------------------------------------------------
 
-    def _enter(self, state: State) -> None:
+    def enter(self, state: State) -> None:
+        """Show what the state is about."""
         self.state = state
         if state is State.WELCOME:
             self._stage(self._welcome)
@@ -209,14 +161,30 @@ class PlanScreen(Screen[object]):
         self.refresh_bindings()
 
     def _show_age(self) -> None:
-        shown = self._shown
+        shown = self.shown
         age = shown.estimate.evidence.age_days if shown is not None else None
         self._top.show(notices.freshness(self.desk.on, age))
 
     @property
-    def _shown(self) -> Answer | None:
-        """The answer that is on the screen, or was before another job."""
+    def shown(self) -> Answer | None:
+        """The answer that is on the screen, or was before another question."""
         return self._answer.answer if self._answer is not None else None
+
+    @property
+    def looked_at(self) -> str | None:
+        """The model under the cursor."""
+        return self._answer.model if self._answer is not None else None
+
+    @property
+    def option_id(self) -> str | None:
+        """The option under the cursor."""
+        return self._answer.matrix.cursor if self._answer is not None else None
+
+    @property
+    def pictured(self) -> bool:
+        """Whether a map is on the screen."""
+        inline = self._answer is not None and self._answer.has_room
+        return inline or self._charts is not None
 
     def _stage(self, wanted: Widget) -> None:
         stage = self.query_one("#stage")
@@ -239,137 +207,105 @@ class PlanScreen(Screen[object]):
         """Whether the action means something now; its key is hidden where it does not."""
         if action not in WHEN:
             return True
-        if self.state not in WHEN[action]:
-            return False
+        return self.state in WHEN[action] and self._means_something(action)
+
+    def _means_something(self, action: str) -> bool:
         if action == "undo":
             return bool(self.session.earlier)
         if action == "own_rows":
             return self.session.inputs.rows is not None
+        if action == "template":
+            return self.job is not None and self.job.workload is not None
+        if action == "back":
+            return self.state is not State.ANSWERED or self.tightening
         if action == "skip_bad":
             return any(SKIP_BAD in (problem.hint or "") for problem in self.problems)
         return True
 
-    # --- counting -----------------------------------------------------------------------
+    # --- what the threads bring ---------------------------------------------------------
 
-    def _count(self, job: Job) -> None:
-        """Count a job from its beginning, in a thread."""
-        self.job = job
-        self._enter(State.COUNTING)
-        inputs = self.session.inputs
-        self.run_worker(
-            lambda: self._counted(job, inputs), thread=True, exclusive=True, group="count"
-        )
-
-    def _counted(self, job: Job, inputs: Inputs) -> None:
-        """In a thread: measure and answer; a stop comes out of the progress reports."""
-        worker = get_current_worker()
-
-        def report(rows: int, done: int) -> None:
-            if worker.is_cancelled:
-                raise CancelledError
-            self.post_message(self.Progressed(rows, done))
-
-        try:
-            measured = self.desk.measure(job, report)
-            answer = self.desk.answer(measured, inputs)
-            import planner.tui.answer  # noqa: F401 -- here, where loading it holds up nobody
-        except CancelledError:
-            return
-        except PlannerError as error:
-            message: Message = self.Failed(error.problems)
-        else:
-            message = self.Counted(measured, answer)
-        if not worker.is_cancelled:
-            self.post_message(message)
-
-    def on_plan_screen_progressed(self, message: Progressed) -> None:
+    def on_asking_progressed(self, message: Asking.Progressed) -> None:
         """Move the bar."""
-        if self.state is State.COUNTING:
+        if self.state is State.COUNTING and not self.stopping:
             self._notice.show(self._counting(message.rows, message.done))
 
-    def on_plan_screen_counted(self, message: Counted) -> None:
-        """The first answer of a job."""
-        if self.state is State.COUNTING:
-            from planner.tui.answer import AnswerView
+    def on_asking_failed(self, message: Asking.Failed) -> None:
+        """Say what is wrong, where, and what to do."""
+        self.failed(message.problems)
 
-            self.measured = message.measured
-            self._answer = self._answer or AnswerView()
-            self._answer.forget()
-            self._accept(self._answer, message.answer)
+    def on_asking_stopped(self, message: Asking.Stopped) -> None:
+        """Nothing was known yet: back to what was there before."""
+        if message.asked == self.session.now:
+            self._tighten(going=False)
+            if self.state is State.COUNTING:
+                self._leave()
 
-    def on_plan_screen_failed(self, message: Failed) -> None:
+    def failed(self, problems: tuple[Problem, ...]) -> None:
         """Say what is wrong, where, and what to do."""
         self._busy = False
-        self.problems = message.problems
-        self._enter(State.FAILED)
+        self.problems = problems
+        self.enter(State.FAILED)
 
-    # --- what-if ------------------------------------------------------------------------
+    def accept(self, answer: Answer) -> None:
+        """Show the answer to the question of the session."""
+        from planner.tui.answer import AnswerView
 
-    def _change(self, inputs: Inputs) -> None:
-        self.session = self.session.with_inputs(inputs)
-        self._recompute()
-
-    def _recompute(self) -> None:
-        """Ask the core for the newest inputs; one question at a time, the last one wins."""
-        self.refresh_bindings()
-        measured, inputs = self.measured, self.session.inputs
-        if self._busy or measured is None or self._answers(inputs):
-            return
-        self._busy = True
-        self.workers.cancel_group(self, "hints")
-        self.set_timer(STALE_AFTER, self._dim)
-        self.run_worker(lambda: self._decided(measured, inputs), thread=True, group="answer")
-
-    def _answers(self, inputs: Inputs) -> bool:
-        """Whether what is shown answers these inputs."""
-        return self._shown is not None and self._shown.inputs == inputs
-
-    def _decided(self, measured: Measured, inputs: Inputs) -> None:
-        """In a thread."""
-        try:
-            self.post_message(self.Answered(self.desk.answer(measured, inputs)))
-        except PlannerError as error:
-            self.post_message(self.Failed(error.problems))
-
-    def _dim(self) -> None:
-        if self._answer is not None:
-            self._answer.set_class(self._busy, "-stale")
-
-    def on_plan_screen_answered(self, message: Answered) -> None:
-        """Show the newest answer; one that was overtaken by a key is asked again."""
-        self._busy = False
-        if message.answer.inputs != self.session.inputs:
-            self._recompute()
-        elif self.state is State.ANSWERED and self._answer is not None:
-            self._accept(self._answer, message.answer)
-
-    def _accept(self, place: AnswerView, answer: Answer) -> None:
+        place = self._answer = self._answer or AnswerView()
+        if self.state is State.COUNTING:
+            place.forget()
         place.show(answer)
-        place.remove_class("-stale")
+        self.dim(stale=False)
         if self.state is not State.ANSWERED:
-            self._enter(State.ANSWERED)
+            self.enter(State.ANSWERED)
+            self._remember()
+        self._tighten(going=self.tightening)
         self._show_age()
-        measured = self.measured
-        if measured is not None and any(
-            each.choice is None for each in answer.estimate.decision.models
-        ):
-            self.run_worker(
-                lambda: self._hinted(measured, answer), thread=True, exclusive=True, group="hints"
-            )
+        self._draw()
 
-    def _hinted(self, measured: Measured, answer: Answer) -> None:
-        """In a thread: which longer deadline would do."""
-        worker = get_current_worker()
-        found = self.desk.loosened(measured, answer, stop=lambda: worker.is_cancelled)
-        if not worker.is_cancelled:
-            self.post_message(self.Hinted(answer.inputs, found))
+    def _tighten(self, *, going: bool) -> None:
+        self.tightening = going
+        if self._answer is not None:
+            self._answer.heading.say("counting more closely" if going else "")
+        self.refresh_bindings()
 
-    def on_plan_screen_hinted(self, message: Hinted) -> None:
+    def dim(self, *, stale: bool) -> None:
+        """Figures that are being recomputed are paler."""
+        if self._answer is not None:
+            self._answer.set_class(stale, "-stale")
+
+    def on_asking_hinted(self, message: Asking.Hinted) -> None:
         """The hints belong to the answer they were asked for."""
-        if self._answer is not None and self._answers(message.inputs):
+        if self._answer is not None and self.answers(message.asked):
             self._answer.hint(message.loosened)
 
-    # --- keys ---------------------------------------------------------------------------
+    def on_asking_looked(self, message: Asking.Looked) -> None:
+        """What would change the choice."""
+        if self._answer is not None and self.answers(message.asked):
+            self._answer.look(message.model, message.closer)
+
+    def on_asking_mapped(self, message: Asking.Mapped) -> None:
+        """What wins where."""
+        if self._answer is not None and self.answers(message.asked):
+            self._answer.draw(message.model, message.grid)
+            self._draw()
+
+    def on_answer_view_roomy(self) -> None:
+        """A map has room now."""
+        self.look()
+
+    def on_matrix_moved(self) -> None:
+        """Another option; another model is looked at as well."""
+        self.look()
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._charts is not None and self._answer is not None:
+            self._charts.show(self._answer.pictures())
+
+    # --- keys that change the question ----------------------------------------------------
+
+    def _change(self, inputs: Inputs) -> None:
+        self.ask(replace(self.session.now, inputs=inputs))
 
     def action_sooner(self) -> None:
         """A shorter deadline."""
@@ -394,20 +330,13 @@ class PlanScreen(Screen[object]):
         self._change(replace(self.session.inputs, rows=None))
 
     def action_undo(self) -> None:
-        """The inputs before the last change."""
-        self.session = self.session.undone()
-        self._recompute()
+        """The question before the last change."""
+        self.undo()
 
-    def action_explain(self) -> None:
-        """The option under the cursor in full."""
-        from planner.tui.modals import Sheet
-
-        if self._answer is not None and self._answer.matrix.cursor is not None:
-            self.app.push_screen(Sheet(self._answer.matrix.cursor, self._answer.explanation()))
-
-    def on_matrix_chosen(self) -> None:
-        """A click on the cursor is Enter."""
-        self.action_explain()
+    def take_models(self, names: tuple[str, ...]) -> None:
+        """Ask the same of other models, ticked elsewhere."""
+        if self.job is not None:
+            self.ask(replace(self.session.now, job=replace(self.job, models=names)))
 
     def action_edit(self) -> None:
         """Type what the keys step through, and what they cannot reach."""
@@ -429,19 +358,108 @@ class PlanScreen(Screen[object]):
         )
         if self.measured is not None and inputs.rows == self.measured.rows:
             inputs = replace(inputs, rows=None)
-        if job != self.job or self.state is State.FAILED:
-            self.session = self.session.with_inputs(inputs)
-            self._count(job)
+        self.ask(Asked(job=job, inputs=inputs), anew=self.state is State.FAILED)
+
+    def action_template(self) -> None:
+        """Edit the template with the first row's request beside it."""
+        from planner.tui import forms
+        from planner.tui.template import Template
+
+        job = self.job
+        if job is None:
+            return
+        text = job.prompt.text if job.prompt else ""
+        editor = Template(text, lambda each: self.desk.preview(forms.with_prompt(job, each)))
+        self.app.push_screen(editor, self._templated)
+
+    def _templated(self, text: str | None) -> None:
+        from planner.tui import forms
+
+        before = self.job.prompt.text if self.job is not None and self.job.prompt else ""
+        if self.job is not None and text is not None and text != before:
+            self.ask(replace(self.session.now, job=forms.with_prompt(self.job, text)))
+
+    # --- keys that open something ---------------------------------------------------------
+
+    def action_explain(self) -> None:
+        """The option under the cursor in full."""
+        from planner.tui.modals import Sheet
+
+        if self._answer is not None and self._answer.matrix.cursor is not None:
+            self.app.push_screen(Sheet(self._answer.matrix.cursor, self._answer.explanation()))
+
+    def on_matrix_chosen(self) -> None:
+        """A click on the cursor is Enter."""
+        self.action_explain()
+
+    def action_charts(self) -> None:
+        """The pictures of the model under the cursor."""
+        from planner.tui.pictures import Charts
+
+        self._charts = Charts(self._from_charts)
+        self.app.push_screen(self._charts, self._put_away)
+        self._draw()
+        self.look()
+
+    def _from_charts(self, action: str) -> None:
+        """A what-if key that was pressed over the charts."""
+        if action == "model(1)" and self._answer is not None:
+            self._answer.matrix.action_next_model(1)
+        elif action == "model(-1)" and self._answer is not None:
+            self._answer.matrix.action_next_model(-1)
         else:
-            self._change(inputs)
+            getattr(self, f"action_{action}")()
+
+    def _put_away(self, _: None) -> None:
+        self._charts = None
+
+    def action_copy(self) -> None:
+        """The answer as Markdown into the terminal's clipboard."""
+        from planner.report import answers
+
+        if self.shown is not None:
+            text = answers.ESTIMATE["md"](self.shown.estimate)
+            self.app.copy_to_clipboard(text)
+            said = f"{len(text.splitlines())} lines of Markdown, by the terminal (OSC 52)"
+            self.notify(f"{said}; x writes a file", title="Copied")
+
+    def action_export(self) -> None:
+        """A file of the answer, the screen or the plan."""
+        from planner.tui.exporting import Export
+
+        if self.shown is not None and self.option_id is not None:
+            self.app.push_screen(Export(self.desk, self.shown, self.option_id), self._exported)
+
+    def _exported(self, path: Path | None) -> None:
+        if path is None:
+            return
+        if path.exists():
+            self.notify(str(path), title="Written")
+        else:
+            self.call_after_refresh(self._take_picture, path)
+
+    def _take_picture(self, path: Path) -> None:
+        from planner.tui import export
+
+        try:
+            export.write(path, self.app.export_screenshot(title="planner"))
+        except PlannerError as error:
+            self.notify(error.problems[0].message, title="Not written", severity="error")
+        else:
+            self.notify(str(path), title="Written")
+
+    # --- another job ----------------------------------------------------------------------
 
     def action_open(self) -> None:
         """Ask for another file."""
-        self._enter(State.WELCOME)
+        self.enter(State.WELCOME)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """A path was typed; an empty one is the sample."""
-        self._open(event.value)
+        """A path was typed; an empty one is the newest of the last ones, or the sample."""
+        path = event.value.strip()
+        if not path and self._recent and self.measured is None:
+            path = self._recent[0].path
+        self._open(path)
 
     def action_sample(self) -> None:
         """The shipped sample."""
@@ -450,13 +468,17 @@ class PlanScreen(Screen[object]):
     def _open(self, path: str) -> None:
         from planner.tui import forms
 
+        inputs = Inputs(deadline=self.session.inputs.deadline, runs=self.session.inputs.runs)
         try:
-            job = forms.opened(path, self.job)
+            before = next((each for each in self._recent if each.path == path), None)
+            if before is not None and self.job is None:
+                job, inputs = forms.remembered(before)
+            else:
+                job = forms.opened(path, self.job)
         except PlannerError as error:
-            self.post_message(self.Failed(error.problems))
+            self.failed(error.problems)
             return
-        self.session = Session(inputs=Inputs(deadline=self.session.inputs.deadline))
-        self._count(job)
+        self.ask(Asked(job=job, inputs=inputs), anew=True)
 
     def action_figures(self) -> None:
         """A job without a file."""
@@ -472,27 +494,49 @@ class PlanScreen(Screen[object]):
         job, inputs = forms.from_figures(
             texts, self.job, self.session.inputs, self.desk.catalog(), self.desk.now
         )
-        self.session = Session(inputs=inputs)
-        self._count(job)
+        self.ask(Asked(job=job, inputs=inputs), anew=True)
 
     def action_retry(self) -> None:
         """The same once more: the file may have been mended."""
         if self.job is not None:
-            self._count(self.job)
+            self.ask(self.session.now, anew=True)
 
     def action_skip_bad(self) -> None:
         """Leave out the rows that cannot be read."""
         if self.job is not None:
-            self._count(replace(self.job, skip_bad_rows=True))
+            job = replace(self.job, skip_bad_rows=True)
+            self.ask(replace(self.session.now, job=job), anew=True)
 
     def action_back(self) -> None:
-        """Out of the field, out of the counting, back to the last answer or the welcome."""
+        """Out of the field, out of the counting with what it knows, back to the last answer."""
         if self.state is State.WELCOME and isinstance(self.focused, Input):
             self.set_focus(None)
-            return
-        self.workers.cancel_group(self, "count")
-        if self.measured is not None and self.state is not State.FAILED:
-            self.job = self.measured.job
-            self._enter(State.ANSWERED)
+        elif self.state is State.COUNTING and not self.stopping:
+            self.stop()
+            self._notice.show(notices.stopping())
+        elif self.state is State.ANSWERED:
+            self.stop()
+            self._tighten(going=False)
         else:
-            self._enter(State.WELCOME)
+            self._leave()
+
+    def _leave(self) -> None:
+        """To the last answer, or the welcome where there is none."""
+        self._leave_counting()
+        shown = self.shown
+        if shown is None or self.state is State.FAILED:
+            self.enter(State.WELCOME)
+            return
+        self.session = self.session.asking(shown.asked)
+        self.measured = shown.measured
+        self.enter(State.ANSWERED)
+
+    # --- from one run to the next -----------------------------------------------------------
+
+    def _remember(self) -> None:
+        from planner.tui import forms
+
+        shown = self.shown
+        kept = forms.worth_remembering(shown.asked) if shown is not None else None
+        if kept is not None:
+            self.desk.memory.remember(kept)

@@ -7,8 +7,12 @@ newest. The ladders stand here so that a key means the same on every screen.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from planner.words import DAY, HOUR, MINUTE
+
+if TYPE_CHECKING:
+    from planner.job import Job
 
 DEADLINES: tuple[float, ...] = (
     15 * MINUTE,
@@ -29,30 +33,54 @@ FEWEST_ROWS, MOST_ROWS = 1, 10**9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What the keys change: `rows` None is the workload's own volume."""
+    """What the keys change: `rows` None is the workload's own volume, `runs` are those a month."""
 
     deadline: float | None = None
     rows: int | None = None
+    runs: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One question: the job, and what the keys made of it."""
+
+    job: Job | None = None
+    inputs: Inputs = Inputs()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """The inputs now, and those before, newest last."""
+    """The question now, and those before, newest last."""
 
-    inputs: Inputs
-    earlier: tuple[Inputs, ...] = ()
+    now: Asked
+    earlier: tuple[Asked, ...] = ()
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the keys change."""
+        return self.now.inputs
+
+    @property
+    def job(self) -> Job | None:
+        """What is asked about; None on the welcome."""
+        return self.now.job
+
+    def asking(self, asked: Asked) -> Session:
+        """The session after a change; itself where nothing changes."""
+        if asked == self.now:
+            return self
+        before = (*self.earlier, self.now) if self.job is not None else self.earlier
+        return Session(now=asked, earlier=before)
 
     def with_inputs(self, inputs: Inputs) -> Session:
-        """The session after a change; itself where nothing changes."""
-        if inputs == self.inputs:
-            return self
-        return Session(inputs=inputs, earlier=(*self.earlier, self.inputs))
+        """The session after a key."""
+        return self.asking(replace(self.now, inputs=inputs))
 
     def undone(self) -> Session:
         """The session before the last change; itself where there was none."""
         if not self.earlier:
             return self
-        return Session(inputs=self.earlier[-1], earlier=self.earlier[:-1])
+        return Session(now=self.earlier[-1], earlier=self.earlier[:-1])
 
 
 def sooner(inputs: Inputs) -> Inputs:

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain, repeat
+from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING
 
 from planner.decision.options import Verdict
-from planner.money import dollars
+from planner.money import dollars, times
 from planner.tui.axis import Axis, axis, scale, strip
 from planner.tui.pieces import Line, Piece, Tone, cells, cut
 from planner.words import duration, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from decimal import Decimal
 
     from planner.decision.cost import Cost
     from planner.decision.matrix import ModelChoice
@@ -37,8 +40,9 @@ CAN_RUN = "can run"
 CHOSEN = "▶"
 CURSOR = "›"  # noqa: RUF001 -- an arrow, unlike the verdicts' marks
 UNKNOWN = "-"
-EDGE = 3
-"""Cells before the first column: the cursor's mark, the choice's mark, a gap."""
+LETTERS = ascii_lowercase + ascii_uppercase
+EDGE = 4
+"""Cells before the first column: the cursor's mark, the choice's, the row's letter, a gap."""
 GAP = 2
 
 
@@ -47,6 +51,7 @@ class Key(StrEnum):
 
     LANE = "lane"
     COST = "cost"
+    MONTH = "a month"
     RANGE = "95 % interval"
     TYPICAL = "typical"
     BY = "95 % by"
@@ -57,12 +62,12 @@ class Key(StrEnum):
     VERDICT = "verdict"
 
 
-LEFT_OUT_FIRST = (Key.LEAST, Key.RANGE, Key.GRADE, Key.TYPICAL, Key.AXIS)
+LEFT_OUT_FIRST = (Key.LEAST, Key.RANGE, Key.GRADE, Key.MONTH, Key.TYPICAL, Key.AXIS)
 """What a narrow screen loses, in this order; the others are what the answer consists of."""
 
-SECONDARY = frozenset({Key.LEAST, Key.RANGE, Key.GRADE})
-RIGHT = frozenset({Key.COST, Key.RANGE, Key.TYPICAL, Key.BY, Key.P, Key.LEAST})
-AXIS_LEAST, AXIS_GOOD, AXIS_MOST = 14, 24, 72
+SECONDARY = frozenset({Key.LEAST, Key.RANGE, Key.GRADE, Key.MONTH})
+RIGHT = frozenset({Key.COST, Key.MONTH, Key.RANGE, Key.TYPICAL, Key.BY, Key.P, Key.LEAST})
+AXIS_LEAST, AXIS_GOOD, AXIS_MOST = 14, 23, 72
 """Cells of the axis: still readable, worth more than a further column, enough."""
 
 
@@ -80,11 +85,14 @@ class Row:
 
     id: str
     model: str
+    letter: str
+    """What it is called on a chart; blank where there are more options than letters."""
     chosen: bool
     able: bool
     mark: str
     tone: Tone
     cells: Mapping[Key, str]
+    cost: Decimal | None
     typical: float | None
     late: float | None
     remark: str
@@ -126,13 +134,15 @@ class Layout:
 # --- from an estimate -------------------------------------------------------------------
 
 
-def table(estimate: Estimate) -> Table:
-    """Every option of every model."""
+def table(estimate: Estimate, *, runs: int | None = None) -> Table:
+    """Every option of every model; with `runs` a month, what a month costs as well."""
     deadline = estimate.job.requirements.deadline
     lines: list[Group | Row] = []
+    letters = chain(LETTERS, repeat(" "))
     for model in estimate.decision.models:
         lines.append(_group(estimate, model))
-        lines += [_row(each, model, deadline) for each in sorted(model.options, key=_by_cost)]
+        ordered = sorted(model.options, key=_by_cost)
+        lines += [_row(each, next(letters), model, deadline, runs) for each in ordered]
     times = (
         time
         for line in lines
@@ -178,13 +188,16 @@ def sign(option: Option, *, asked: bool) -> tuple[str, str, Tone]:
     return (mark, word if asked or option.verdict is not Verdict.MEETS else CAN_RUN, tone)
 
 
-def _row(option: Option, model: ModelChoice, deadline: float | None) -> Row:
+def _row(
+    option: Option, letter: str, model: ModelChoice, deadline: float | None, runs: int | None
+) -> Row:
     mark, word, tone = sign(option, asked=deadline is not None)
     cost, finish, p = option.cost, option.finish, option.p_deadline
     asked = deadline is not None
     return Row(
         id=option.id,
         model=option.model,
+        letter=letter,
         chosen=option.id == model.choice,
         able=not option.gates,
         mark=mark,
@@ -192,6 +205,11 @@ def _row(option: Option, model: ModelChoice, deadline: float | None) -> Row:
         cells={
             Key.LANE: lane_of(option),
             Key.COST: dollars(cost.expected) if cost else UNKNOWN,
+            Key.MONTH: ""
+            if runs is None
+            else dollars(times(cost.expected, runs))
+            if cost
+            else UNKNOWN,
             Key.RANGE: interval(cost) if cost else UNKNOWN,
             Key.TYPICAL: UNKNOWN if finish.p50 is None else duration(finish.p50),
             Key.BY: UNKNOWN if finish.p95 is None else duration(finish.p95),
@@ -200,6 +218,7 @@ def _row(option: Option, model: ModelChoice, deadline: float | None) -> Row:
             Key.GRADE: "" if option.gates else option.grade,
             Key.VERDICT: word,
         },
+        cost=None if cost is None else cost.expected,
         typical=finish.p50,
         late=finish.p95,
         remark=_remark(option),
@@ -287,7 +306,7 @@ def row_line(of: Table, to: Layout, row: Row, *, cursor: bool) -> Line:
     line = [
         Piece(CURSOR if cursor else " ", Tone.STRONG),
         Piece(CHOSEN if row.chosen else " ", Tone.GOOD),
-        Piece(" "),
+        Piece(f"{row.letter} ", Tone.MUTED),
     ]
     for key, width in to.columns:
         line += _cell(of, to, row, key, width, Tone.STRONG if row.chosen else plain)

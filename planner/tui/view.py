@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from planner.decision.matrix import cheaper_short, short
 from planner.decision.options import Verdict
-from planner.money import difference, dollars, plain
+from planner.money import difference, dollars, plain, times
 from planner.report.layout import printable
-from planner.report.text import LEFT_OUT, arithmetic
+from planner.report.text import EVIDENCE, LEFT_OUT, arithmetic, flip_at, worth
 from planner.tui.pieces import (
     BLANK,
     Line,
@@ -31,11 +31,12 @@ from planner.words import clock, compact, duration, percent
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from planner.decision.flips import Flip
     from planner.decision.matrix import ModelChoice
-    from planner.decision.options import Option
+    from planner.decision.options import Offer, Option
     from planner.decision.requirements import Requirements
     from planner.pipeline import Estimate
-    from planner.tui.desk import Answer, Loosened
+    from planner.tui.desk import Answer, Closer, Loosened
 
 DOT = " · "
 
@@ -43,8 +44,8 @@ DOT = " · "
 # --- the lines at the top ---------------------------------------------------------------
 
 
-def heading(answer: Answer, width: int) -> Line:
-    """What is planned: the workload and its volume, and until when."""
+def heading(answer: Answer, width: int, remark: str = "") -> Line:
+    """What is planned: the workload and its volume, and until when; and what goes on meanwhile."""
     estimate = answer.estimate
     facts = estimate.measured.workload
     name = printable(facts.path.name) if facts else "figures given"
@@ -53,10 +54,12 @@ def heading(answer: Answer, width: int) -> Line:
     bad = f", {facts.bad_rows:,} unreadable left out" if facts and facts.bad_rows else ""
     left = (Piece(name, Tone.STRONG), Piece(f"  {rows:,} rows"), Piece(what_if + bad, Tone.WARN))
     size = Piece(f"  {tokens(estimate)} tokens", Tone.MUTED)
+    told = (Piece(f"  {remark}", Tone.KEY),) if remark else ()
     due, moment = _due(estimate)
-    if cells((*left, *due, moment)) + 2 <= width:
+    if cells((*left, *told, *due, moment)) + 2 <= width:
         due = (*due, moment)
-    return between(fitting(((*left, size), left), width - cells(due) - 2), due, width)
+    wordings = ((*left, size, *told), (*left, *told), left)
+    return between(fitting(wordings, width - cells(due) - 2), due, width)
 
 
 def tokens(estimate: Estimate) -> str:
@@ -92,15 +95,16 @@ def band(answer: Answer, model: str, loosened: Mapping[str, Loosened], width: in
     estimate = answer.estimate
     choice = next(each for each in estimate.decision.models if each.model == model)
     if choice.chosen is not None:
-        return _chosen(estimate, choice, choice.chosen, width)
+        return _chosen(answer, choice, choice.chosen, width)
     return _none(estimate, choice, loosened.get(model), width)
 
 
-def _chosen(estimate: Estimate, choice: ModelChoice, best: Option, width: int) -> Band:
+def _chosen(answer: Answer, choice: ModelChoice, best: Option, width: int) -> Band:
+    estimate = answer.estimate
     demand = estimate.job.requirements
     name = (Piece(title(best), Tone.GOOD), Piece("  on "), Piece(choice.model, Tone.STRONG))
     first = between(name, _standing(estimate, choice, width - cells(name) - 3), width)
-    second = fitting(tuple(_figures(best, demand)), width)
+    second = fitting(tuple(_figures(best, demand, answer.inputs.runs)), width)
     third = fitting((_counterfactual(choice, best, demand),), width)
     return Band(tone=Tone.GOOD, lines=(first, second, third))
 
@@ -132,11 +136,14 @@ def _standing(estimate: Estimate, choice: ModelChoice, room: int) -> Line:
     return next((line for line in lines if cells(line) <= room), ())
 
 
-def _figures(best: Option, demand: Requirements) -> Iterator[Line]:
+def _figures(best: Option, demand: Requirements, runs: int | None) -> Iterator[Line]:
     """Cost, time and probability; shorter wordings after longer ones."""
     if best.cost is None:
         return
-    cost = (Piece(dollars(best.cost.expected), Tone.STRONG), Piece(" a run"))
+    cost: Line = (Piece(dollars(best.cost.expected), Tone.STRONG), Piece(" a run"))
+    if runs is not None:
+        month = dollars(times(best.cost.expected, runs))
+        cost = (*cost, Piece("   "), Piece(month, Tone.STRONG), Piece(f" a month of {runs:,}"))
     spread = (
         Piece(f" ({dollars(best.cost.low)} to {dollars(best.cost.high)})", Tone.MUTED)
         if best.cost.low != best.cost.high
@@ -240,31 +247,95 @@ def _would_do(loosened: Loosened | None) -> Line:
 # --- why --------------------------------------------------------------------------------
 
 
-def why(answer: Answer, option_id: str, *, brief: bool = False) -> tuple[Paragraph, ...]:
-    """Why this option is the choice or is not; its arithmetic, its risks, what it rests on.
+def why(
+    answer: Answer, option_id: str, closer: Closer | None = None, *, brief: bool = False
+) -> tuple[Paragraph, ...]:
+    """Why this option is the choice or is not, what would change that; arithmetic, risks, basis.
 
-    `brief` leaves out what the band above says already.
+    `brief` leaves out what the band above says already; `closer` is what a search found.
     """
-    return tuple(_why(answer.estimate, answer.estimate.option(option_id), brief=brief))
+    return tuple(_why(answer.estimate, answer.estimate.option(option_id), closer, brief=brief))
 
 
-def _why(estimate: Estimate, option: Option, *, brief: bool) -> Iterator[Paragraph]:
+def _why(
+    estimate: Estimate, option: Option, closer: Closer | None, *, brief: bool
+) -> Iterator[Paragraph]:
     choice = next(each for each in estimate.decision.models if each.model == option.model)
     if not (brief and option.id == choice.choice):
         yield _verdict(estimate, choice, option)
     for warning in estimate.warnings[:1]:
         yield paragraph(warning, Tone.WARN, mark="! ")
+    yield from _needs(choice, closer)
     yield from (paragraph(f"{gate.message}", mark="✗ ") for gate in option.gates[1:])
     yield from _switch(estimate, option)
     yield from _sum(option)
     yield from (paragraph(risk, mark="· ") for risk in option.risks)
     yield from (paragraph(warning, Tone.WARN, mark="! ") for warning in estimate.warnings[1:])
+    yield BLANK
+    yield paragraph("Where it comes from", Tone.MUTED)
+    yield from _origin(estimate, option)
     if estimate.assumptions:
         yield BLANK
         yield paragraph("Assumed", Tone.MUTED)
     yield from (paragraph(each, Tone.MUTED, mark="· ") for each in estimate.assumptions)
     yield BLANK
     yield paragraph(LEFT_OUT, Tone.MUTED)
+
+
+def _needs(choice: ModelChoice, closer: Closer | None) -> Iterator[Paragraph]:
+    """What the next cheaper lane would need, then what else would change the choice."""
+    if closer is None:
+        return
+    best = choice.chosen
+    cheaper = None if best is None else cheaper_short(best, choice.options)
+    wins = {
+        each.choice: [condition(flip) for flip in closer.flips if flip.choice == each.choice]
+        for each in closer.flips
+    }
+    if cheaper is not None:
+        found = wins.pop(cheaper.id, None)
+        said = " · ".join(found) if found else "no one change that was tried makes it the choice"
+        yield _change(f"for {lane_of(cheaper)}: ", said)
+    for id_, found in wins.items():
+        name = "nothing meets it: " if id_ is None else f"for {id_.rpartition('/')[2]}: "
+        yield _change(name, " · ".join(found))
+    if closer.waiting is not None:
+        yield paragraph(worth(closer.waiting), mark="· ")
+
+
+def _change(name: str, said: str) -> Paragraph:
+    return Paragraph(body=(Piece(name, Tone.STRONG), Piece(said)), mark=Piece("→ ", Tone.KEY))
+
+
+def condition(flip: Flip) -> str:
+    """From where on something else wins: `due from 8h`, `from 20,000 rows`."""
+    said = {"deadline": "due ", "confidence": "wanted "}.get(flip.input, "")
+    return f"{said}{flip_at(flip)}"
+
+
+def _origin(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
+    """Of tokens, price and time: how each is known, and since when."""
+    profile = profile_of(estimate, option.model)
+    how = "as given" if profile.method == "given" else f"{profile.method} with {profile.counter}"
+    yield paragraph(f"tokens: {how}, grade {profile.grade}", Tone.MUTED, mark="· ")
+    used = _offers(estimate, option)
+    read = [source.read_as for each in used if each.card for source in each.card.sources]
+    if read:
+        yield paragraph(f"price: read {', '.join(dict.fromkeys(read))}", Tone.MUTED, mark="· ")
+    tiers = [each.limits for each in used if each.limits.published]
+    for limits in tiers[:1]:
+        days = ", ".join(dict.fromkeys(source.read_as for source in limits.sources))
+        said = f"limits: usage tier {limits.tier or '?'}, read {days}"
+        yield paragraph(said, Tone.MUTED, mark="· ")
+    if option.delivery != "sync" and not option.gates:
+        yield paragraph(f"time: {EVIDENCE[option.grade]}", Tone.MUTED, mark="· ")
+
+
+def _offers(estimate: Estimate, option: Option) -> list[Offer]:
+    """The lanes that the option uses."""
+    case = next(each for each in estimate.cases if each.profile.model == option.model)
+    lanes = {option.lane, option.id.rpartition(">")[2], option.id.rpartition("|")[2]}
+    return [offer for offer in case.offers if offer.lane.id in lanes]
 
 
 def _verdict(estimate: Estimate, choice: ModelChoice, option: Option) -> Paragraph:
@@ -328,12 +399,14 @@ def _sum(option: Option) -> Iterator[Paragraph]:
 # --- one option in full -----------------------------------------------------------------
 
 
-def explanation(answer: Answer, option_id: str) -> tuple[Paragraph, ...]:
+def explanation(
+    answer: Answer, option_id: str, closer: Closer | None = None
+) -> tuple[Paragraph, ...]:
     """One option: arithmetic, time, probability, gates, risks, evidence, assumptions."""
-    return tuple(_explanation(answer.estimate, answer.estimate.option(option_id)))
+    return tuple(_explanation(answer.estimate, answer.estimate.option(option_id), closer))
 
 
-def _explanation(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
+def _explanation(estimate: Estimate, option: Option, closer: Closer | None) -> Iterator[Paragraph]:
     choice = next(each for each in estimate.decision.models if each.model == option.model)
     mark, word, tone = sign(option, asked=estimate.job.requirements.deadline is not None)
     yield Paragraph(
@@ -342,6 +415,10 @@ def _explanation(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
     yield from (paragraph(f"{gate.message} [{gate.code}]", mark="✗ ") for gate in option.gates)
     yield from _cost(estimate, option)
     yield from _time(estimate, option)
+    changes = list(_needs(choice, closer))
+    if changes:
+        yield from _heading("What would change the choice")
+        yield from changes
     yield from _list("Risks", option.risks)
     yield from _list("Warnings", estimate.warnings)
     yield from _list("Assumed", estimate.assumptions)
@@ -417,12 +494,13 @@ def _list(name: str, sentences: Sequence[str]) -> Iterator[Paragraph]:
 
 
 def _evidence(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
-    case = next(each for each in estimate.cases if each.profile.model == option.model)
-    lanes = {option.lane, option.id.rpartition(">")[2], option.id.rpartition("|")[2]}
-    used = [offer for offer in case.offers if offer.lane.id in lanes]
+    used = _offers(estimate, option)
     sources = [source for offer in used if offer.card for source in offer.card.sources]
     sources += [source for offer in used for source in offer.limits.sources]
     yield from _heading("Evidence")
+    steps = [(offer.lane.id, step) for offer in used if offer.card for step in offer.card.steps]
+    yield from (paragraph(f"{lane}: {step}", mark="= ") for lane, step in dict.fromkeys(steps))
+    yield from _origin(estimate, option)
     for source in dict.fromkeys(sources):
         yield paragraph(f"read {source.read_as} ({source.via}): {source.url}", mark="· ")
     yield paragraph(f"Prices as of {estimate.on}. {LEFT_OUT}", Tone.MUTED)

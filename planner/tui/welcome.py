@@ -1,16 +1,22 @@
-"""The welcome: what do you want to run."""
+"""The welcome: what do you want to run; a path that completes itself, and the last ones."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.suggester import Suggester
 from textual.widgets import Input
 
 from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
 from planner.tui.widgets import Prose
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from textual.app import ComposeResult
 
 WELCOME = (
@@ -21,18 +27,75 @@ WELCOME = (
         Tone.MUTED,
     ),
 )
+MOST_LOOKED_AT = 5000
+"""Entries of a folder among which a name is completed."""
 
 
 def _key(key: str, text: str) -> Paragraph:
     return Paragraph(body=(Piece(text),), mark=Piece(f"{key:<12}", Tone.KEY))
 
 
-WELCOME_KEYS = (
-    BLANK,
-    _key("Enter", "on the empty line: the shipped sample, seventy support tickets"),
-    _key("Esc, then t", "no file: type rows and tokens"),
-    _key("Esc, then q", "leave"),
-)
+def _keys(recent: Sequence[str]) -> Iterator[Paragraph]:
+    yield BLANK
+    if recent:
+        yield _key("Enter", "on the empty line: go on with the newest of these")
+        yield _key("↓ ↑", "one of the last ones")
+        yield _key("Tab", "completes the path")
+        yield _key("Esc, then s", "the shipped sample, seventy support tickets")
+    else:
+        yield _key("Enter", "on the empty line: the shipped sample, seventy support tickets")
+        yield _key("Tab", "completes the path")
+    yield _key("Esc, then t", "no file: type rows and tokens")
+    yield _key("Esc, then q", "leave")
+    if recent:
+        yield BLANK
+        yield from (paragraph(each, mark="  ") for each in recent)
+
+
+class Paths(Suggester):
+    """Completes a path by the folder it stands in: a folder, or a file that holds rows."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """The path with its last name completed, or None."""
+        return completed(value)
+
+
+def completed(value: str) -> str | None:
+    """The first entry, by name, that begins so; hidden ones only where a dot is typed."""
+    folder, begun = os.path.split(value)
+    if not value or begun in ("", ".", ".."):
+        return None
+    try:
+        with os.scandir(Path(folder).expanduser() if folder else ".") as entries:
+            names = sorted(
+                f"{entry.name}/" if entry.is_dir() else entry.name
+                for entry, _ in zip(entries, range(MOST_LOOKED_AT), strict=False)
+                if entry.name.startswith(begun)
+            )
+    except OSError:
+        return None
+    return os.path.join(folder, names[0]) if names else None  # noqa: PTH118 -- as it was typed
+
+
+class PathField(Input):
+    """A line for a path; Tab takes what is suggested, the arrows walk over the last ones."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "cursor_right", show=False),
+        Binding("down", "walk(1)", show=False),
+        Binding("up", "walk(-1)", show=False),
+    ]
+    recent: tuple[str, ...] = ()
+
+    def action_walk(self, by: int) -> None:
+        """The next of the last paths."""
+        places = ("", *self.recent)
+        now = places.index(self.value) if self.value in places else 0
+        self.value = places[(now + by) % len(places)]
+        self.cursor_position = len(self.value)
 
 
 class Welcome(Vertical):
@@ -40,17 +103,25 @@ class Welcome(Vertical):
 
     def __init__(self) -> None:
         super().__init__(id="welcome")
-        self.field = Input(placeholder="path/to/rows.jsonl", compact=True, id="path")
+        self.field = PathField(
+            placeholder="path/to/rows.jsonl", compact=True, id="path", suggester=Paths()
+        )
+        self._keys = Prose(tuple(_keys(())))
 
     def compose(self) -> ComposeResult:
         """The question, the line for the path, the keys."""
         yield Prose(WELCOME)
         yield self.field
-        yield Prose(WELCOME_KEYS)
+        yield self._keys
 
     def on_mount(self) -> None:
         """The path can be typed at once."""
         self.field.focus()
+
+    def offer(self, recent: Sequence[str]) -> None:
+        """The last paths, newest first."""
+        self.field.recent = tuple(recent)
+        self._keys.show(tuple(_keys(recent)))
 
     def enter(self) -> None:
         """Into the field, with what was typed before."""

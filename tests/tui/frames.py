@@ -18,9 +18,11 @@ from textual.widgets import Input
 from planner import catalog, pipeline
 from planner.job import Job, Output
 from planner.tui.app import PlannerApp
-from planner.tui.desk import Desk
+from planner.tui.asking import Asking, State
+from planner.tui.desk import Closer, Desk
 from planner.tui.matrix import Matrix
-from planner.tui.plan import PlanScreen, State
+from planner.tui.memory import FORGETFUL
+from planner.tui.plan import PlanScreen
 from tests.answers import NOW
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     from planner.catalog import Catalog
     from planner.pipeline import Measured
+    from planner.tui.desk import Answer
+    from planner.tui.memory import Memory
     from planner.workload.profile import Progress
 
 HERE = Path(__file__).parent
@@ -117,6 +121,20 @@ def frame(app: PlannerApp) -> str:
     return "\n".join(strip.text.rstrip() for strip in strips)
 
 
+class Hasty(Desk):
+    """Looks at no model more closely: what would change a choice takes most of a test's time."""
+
+    def closer(
+        self,
+        answer: Answer,
+        model: str,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Closer | None:
+        """Nothing."""
+        return Closer()
+
+
 @asynccontextmanager
 async def seat(
     job: Job | None,
@@ -124,11 +142,17 @@ async def seat(
     *,
     size: tuple[int, int] = SIZES[0],
     measure: Callable[[Catalog, Job, Progress | None], Measured] = pipeline.measure,
+    closely: bool = False,
+    memory: Memory = FORGETFUL,
 ) -> AsyncIterator[Seat]:
     """An app on that job, at noon of one day, without animations."""
-    desk = Desk(catalog_loader=loader, clock=lambda: NOW, on=NOW.date(), measure=measure)
+    make = Desk if closely else Hasty
+    desk = make(
+        catalog_loader=loader, clock=lambda: NOW, on=NOW.date(), measure=measure, memory=memory
+    )
     app = PlannerApp(desk, job)
     app.animation_level = "none"
+    Asking.LOOK_AFTER = 0.0
     async with app.run_test(size=size) as pilot:
         yield Seat(app, pilot)
 

@@ -82,24 +82,6 @@ def test_the_start_stands_still_from_one_counting_to_the_next(facts: Catalog) ->
     assert here.now > start
 
 
-def test_progress_is_passed_on_ten_times_a_second(
-    facts: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = iter(number / 100 for number in range(10_000))
-    monkeypatch.setattr("planner.tui.desk.time.monotonic", lambda: next(clock))
-    seen: list[int] = []
-
-    def counting(_: Catalog, job: Job, progress: object) -> Measured:
-        assert callable(progress)
-        for row in range(1000):
-            progress(row, row)
-        return pipeline.measure(facts, job)
-
-    here = Desk(catalog_loader=lambda: facts, clock=lambda: NOW, measure=counting)
-    here.measure(figures("acme-tall"), lambda rows, done: seen.append(rows))
-    assert 90 <= len(seen) <= 100
-
-
 # --- what would do ----------------------------------------------------------------------
 
 

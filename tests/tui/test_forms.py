@@ -17,6 +17,7 @@ from planner.tui.forms import (
     PROMPT,
     PROMPT_TOKENS,
     ROWS,
+    RUNS,
     Field,
     FieldError,
     edit_fields,
@@ -24,8 +25,11 @@ from planner.tui.forms import (
     figure_fields,
     from_figures,
     opened,
+    remembered,
+    with_prompt,
+    worth_remembering,
 )
-from planner.tui.session import Inputs
+from planner.tui.session import Asked, Inputs
 from tests.answers import NOW
 from tests.tui.frames import HOUR, figures
 
@@ -66,13 +70,18 @@ def test_each_field_is_read_in_the_notation_of_its_flag(facts: Catalog) -> None:
         ROWS: "12_480",
         MODELS: "acme-tall, bolt-one",
         ANSWERS: "150:0.5",
-        PROMPT: "{{ a }}",
+        RUNS: "22",
     }
     made, inputs = edited(texts, Job(workload=Path("rows.csv")), INPUTS, facts, NOW)
-    assert inputs == Inputs(deadline=36 * HOUR, rows=12480)
+    assert inputs == Inputs(deadline=36 * HOUR, rows=12480, runs=22)
     assert made.models == ("acme-tall", "bolt-one")
     assert made.output == Output(tokens=150, cv=0.5)
-    assert made.prompt == Text(text="{{ a }}", name=PROMPT)
+
+
+def test_a_template_is_taken_as_it_is_and_a_blank_one_is_none() -> None:
+    job = Job(workload=Path("rows.csv"), prompt=Text(text="old", name="p.txt"))
+    assert with_prompt(job, "two\n{{ a }}").prompt == Text(text="two\n{{ a }}", name=PROMPT)
+    assert with_prompt(job, " \n").prompt is None
 
 
 @pytest.mark.parametrize("word", ["", "none", "None"])
@@ -95,6 +104,7 @@ def test_empty_rows_are_the_job_s_own(facts: Catalog) -> None:
         (ROWS, "1.5", "bad-option"),
         (MODELS, "acme-taller", "unknown-model"),
         (ANSWERS, "many", "bad-option"),
+        (RUNS, "often", "bad-option"),
     ],
 )
 def test_what_cannot_be_read_names_its_field(
@@ -138,3 +148,27 @@ def test_an_empty_path_is_the_sample_and_a_job_file_belongs_to_the_shell() -> No
     assert sample.prompt is not None
     with pytest.raises(InputError, match="command line"):
         opened("job.yaml", Job())
+
+
+def test_what_is_remembered_is_asked_again_without_a_row_s_text(tmp_path: Path) -> None:
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("Say {{ a }}", encoding="utf-8")
+    job = Job(
+        workload=tmp_path / "rows.csv",
+        models=("acme-tall",),
+        prompt=Text(text="Say {{ a }}", name=str(prompt)),
+    )
+    inputs = Inputs(deadline=6 * HOUR, runs=22, rows=7)
+    kept = worth_remembering(Asked(job=job, inputs=inputs))
+    assert kept is not None
+    assert "Say" not in repr(kept)
+    assert remembered(kept) == (job, replace(inputs, rows=None))
+
+
+def test_a_typed_template_and_the_sample_are_not_remembered(tmp_path: Path) -> None:
+    typed = Job(workload=tmp_path / "rows.csv", prompt=Text(text="secret", name=PROMPT))
+    kept = worth_remembering(Asked(job=typed))
+    assert kept is not None
+    assert kept.prompt_file is None
+    for job in (None, figures("acme-tall"), opened("", Job())):
+        assert worth_remembering(Asked(job=job)) is None

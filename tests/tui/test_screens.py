@@ -10,8 +10,8 @@ import pytest
 from planner import catalog, job, pipeline
 from planner.errors import InputError
 from planner.job import Job, Output, Text
+from planner.tui.asking import State
 from planner.tui.pieces import Tone
-from planner.tui.plan import State
 from planner.tui.table import CURSOR
 from planner.tui.widgets import Drawn, tone_class
 from tests.answers import NOW
@@ -43,7 +43,7 @@ async def test_welcome(facts: Catalog) -> None:
 
 
 async def test_answer(facts: Catalog) -> None:
-    async with seat(figures("acme-tall", "bolt-one"), lambda: facts) as here:
+    async with seat(figures("acme-tall", "bolt-one"), lambda: facts, closely=True) as here:
         check("answer", await here.sizes())
 
 
@@ -384,9 +384,11 @@ async def test_a_prompt_that_is_missing_can_be_typed(facts: Catalog, tmp_path: P
         text = await here.settle()
         assert here.state() is State.FAILED
         assert "more than one column" in text
-        await here.press("e", "shift+tab")
-        await here.type("Say {{ a }}")
-        text = await here.press("enter")
+        text = await here.press("p")
+        assert "columns: {{ a }}  {{ b }}" in text
+        await here.pilot.press(*"Say ", "tab")
+        assert "Say some words here" in await here.settle()
+        await here.press("ctrl+s")
         assert here.state() is State.ANSWERED
         assert here.plan.job is not None
         assert here.plan.job.prompt == Text(text="Say {{ a }}", name="prompt")

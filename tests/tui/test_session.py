@@ -7,10 +7,12 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.job import Job
 from planner.tui.session import (
     DEADLINES,
     FEWEST_ROWS,
     MOST_ROWS,
+    Asked,
     Inputs,
     Session,
     doubled,
@@ -63,11 +65,14 @@ def test_the_own_volume_is_no_change() -> None:
     assert with_rows(Inputs(rows=7), 70, own=70) == Inputs()
 
 
-@given(st.lists(INPUTS, max_size=8))
-def test_undo_goes_back_the_whole_way(changes: list[Inputs]) -> None:
-    sessions = [Session(inputs=Inputs())]
+JOBS = st.builds(Job, models=st.sampled_from([("one",), ("one", "two"), ()]))
+
+
+@given(st.lists(st.builds(Asked, job=JOBS, inputs=INPUTS), max_size=8))
+def test_undo_goes_back_the_whole_way(changes: list[Asked]) -> None:
+    sessions = [Session(now=Asked(job=Job()))]
     for each in changes:
-        changed = sessions[-1].with_inputs(each)
+        changed = sessions[-1].asking(each)
         if changed is not sessions[-1]:
             sessions.append(changed)
     now = sessions[-1]
@@ -75,3 +80,9 @@ def test_undo_goes_back_the_whole_way(changes: list[Inputs]) -> None:
         now = now.undone()
         assert now == before
     assert now.undone() is now
+
+
+def test_nothing_asked_is_nothing_to_go_back_to() -> None:
+    first = Session(now=Asked()).asking(Asked(job=Job()))
+    assert first.earlier == ()
+    assert first.with_inputs(Inputs(rows=7)).undone() == first

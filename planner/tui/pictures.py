@@ -1,0 +1,99 @@
+"""Charts on the screen: a widget that draws a picture, and the sheet that holds all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+
+from planner.tui.pieces import folded, paragraph
+from planner.tui.widgets import Drawn, KeyBar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from textual.app import ComposeResult
+    from textual.content import Content
+    from textual.geometry import Size
+
+    from planner.tui.charts import Picture
+
+
+class Drawing(Drawn):
+    """One picture, at the size it is given; a sentence while there is none."""
+
+    def __init__(self, waiting: str, *, fill: bool = False) -> None:
+        super().__init__()
+        self._waiting = paragraph(waiting, mark=" ")
+        self._fill = fill
+        self.picture: Picture | None = None
+
+    def show(self, picture: Picture | None) -> None:
+        """Draw another one."""
+        self.picture = picture
+        self.refresh(layout=not self._fill)
+
+    def render(self) -> Content:
+        """The lines at the widget's size."""
+        if self.picture is None:
+            return self.content(folded([self._waiting], self.size.width))
+        return self.content(self.picture.lines(self.size.width, self.size.height))
+
+    def get_content_height(
+        self,
+        container: Size,  # noqa: ARG002 -- the library asks with all three
+        viewport: Size,  # noqa: ARG002
+        width: int,
+    ) -> int:
+        """What the picture needs to say everything once."""
+        return 1 if self.picture is None else self.picture.height(width)
+
+
+MAP_WAITING = "working out what wins where …"
+OTHERS_WAITING = "…"
+
+
+class Charts(ModalScreen[None]):
+    """All pictures of one model; the what-if keys of the screen below go on working."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,c,q", "dismiss", "Close", key_display="Esc", tooltip="Back to the answer"),
+        Binding("tab", "ask('model(1)')", "Model", key_display="Tab", tooltip="The next model"),
+        Binding("shift+tab", "ask('model(-1)')", "Model", show=False, tooltip="The model before"),
+        Binding("[", "ask('sooner')", "Deadline", key_display="[", tooltip="A shorter deadline"),
+        Binding("]", "ask('later')", "Deadline", key_display="]", tooltip="A longer deadline"),
+        Binding("-", "ask('halve')", "Volume", key_display="-", tooltip="Half the rows"),
+        Binding("+,=", "ask('double')", "Volume", key_display="+", tooltip="Twice the rows"),
+        Binding("u", "ask('undo')", "Undo", tooltip="Undo the last change"),
+        Binding("down,j", "scroll(2)", "Scroll", key_display="↓", tooltip="Further down"),
+        Binding("up,k", "scroll(-2)", "Scroll", show=False, tooltip="Further up"),
+        Binding("pagedown,space", "scroll(12)", "Scroll", show=False, tooltip="A page down"),
+        Binding("pageup", "scroll(-12)", "Scroll", show=False, tooltip="A page up"),
+    ]
+    CLI_TWIN = "planner estimate FILE --model MODEL --deadline 6h --map"
+
+    def __init__(self, ask: Callable[[str], None]) -> None:
+        super().__init__()
+        self._ask = ask
+        self.drawings = (Drawing(MAP_WAITING), Drawing(OTHERS_WAITING), Drawing(OTHERS_WAITING))
+
+    def compose(self) -> ComposeResult:
+        """One under the other; what does not fit is scrolled to."""
+        with VerticalScroll(id="charts", can_focus=False):
+            yield from self.drawings
+        yield KeyBar()
+
+    def show(self, pictures: Sequence[Picture | None]) -> None:
+        """The map, cost against time, and prompt sizes."""
+        for drawing, picture in zip(self.drawings, pictures, strict=True):
+            drawing.show(picture)
+
+    def action_ask(self, action: str) -> None:
+        """A key of the screen below."""
+        self._ask(action)
+
+    def action_scroll(self, lines: int) -> None:
+        """Move over the pictures."""
+        self.query_one("#charts", VerticalScroll).scroll_relative(y=lines, animate=False)
