@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner import __version__
@@ -78,13 +79,42 @@ def _screen(argv: list[str], clock: Clock, screen: Screen | None) -> int:
 
     made = parser("planner", DESCRIPTION)
     estimate.job_flags(made)
+    made.add_argument("--screen", choices=SCREENS, help="where the screen opens (default: plan)")
     arguments: Arguments = vars(made.parse_args(argv))
+    place, budget = arguments.pop("screen", None), _budget_of(arguments)
     if screen is not None and sys.stdin.isatty() and sys.stdout.isatty():
-        return estimate.open_screen(screen, arguments, clock)
+        place = place or ("budget" if budget is not None else "plan")
+        return estimate.open_screen(screen, arguments, clock, place=place, budget=budget)
+    same = _again(arguments)
+    if budget is not None:
+        return _run(["budget", str(budget), *same], clock, None)
+    if place in COMMANDS and place != "budget":
+        return _run([place, *same], clock, None)
     if "workload" in arguments or "rows" in arguments:
         return estimate.run(arguments, clock)
     _listing().print_help()
     return YES
+
+
+SCREENS = ("plan", "models", "jobs", "budget")
+"""The places that the screen has."""
+
+
+def _again(arguments: Arguments) -> list[str]:
+    """The flags that every command has, for the command that prints what the screen shows."""
+    known = (("--as-of", "as_of"), ("--pricing", "pricing"))
+    return [text for flag, key in known if key in arguments for text in (flag, arguments[key])]
+
+
+def _budget_of(arguments: Arguments) -> Path | None:
+    """The workload where it is a budget file: it is taken out of the arguments."""
+    path = Path(arguments.get("workload", ""))
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return None
+    if not any(line.startswith("budget:") for line in path.read_text("utf-8").splitlines()):
+        return None
+    del arguments["workload"]
+    return path
 
 
 def _of_estimate(name: str) -> Parts:

@@ -52,6 +52,8 @@ class Screen(Protocol):
         clock: Clock,
         on: date | None,
         history: tuple[FinishedJob, ...],
+        place: str,
+        budget: Path | None,
     ) -> int:
         """Open on a job, or on the welcome; the exit code."""
 
@@ -87,8 +89,15 @@ def run(arguments: Arguments, clock: Clock) -> int:
     return YES if answer.decision.meets else NO
 
 
-def open_screen(screen: Screen, arguments: Arguments, clock: Clock) -> int:
-    """The screen on the job that the flags state, or on the welcome."""
+def open_screen(
+    screen: Screen,
+    arguments: Arguments,
+    clock: Clock,
+    *,
+    place: str = "plan",
+    budget: Path | None = None,
+) -> int:
+    """The screen on the job that the flags state, or on the welcome; at one of its places."""
     now = clock()
     arguments = with_job_file(arguments)
     stated = "workload" in arguments or "rows" in arguments
@@ -98,6 +107,8 @@ def open_screen(screen: Screen, arguments: Arguments, clock: Clock) -> int:
         clock=clock,
         on=as_of(arguments, now) if "as_of" in arguments else None,
         history=history_of(arguments),
+        place=place,
+        budget=budget,
     )
 
 
