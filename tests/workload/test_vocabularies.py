@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+import regex  # type: ignore[import-untyped]  # it has no types; tiktoken brings it
 
 from planner.workload import encodings, vocabularies
 from planner.workload.prompt import Message, Request
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-OWN = {"mistral": "tekken", "qwen": "qwen"}
+OWN = {"mistral": "tekken", "qwen": "qwen", "deepseek": "deepseek"}
 TOKENS = [bytes([each]) for each in range(256)] + [b"ab", b"abc", b" a"]
 TEXT = "abc ab 12"
 
@@ -39,10 +40,29 @@ def ranks() -> bytes:
     return b"".join(b"%s %d\n" % (base64.b64encode(each), n) for n, each in enumerate(TOKENS))
 
 
+LETTERS = {b" ": "\u0120"}
+"""How a `tokenizers` file writes the bytes of these tests that are not written as themselves."""
+
+
+def tokenizers_file() -> bytes:
+    """Ranks by token, each byte as a letter; the first tokens are special ones."""
+    letters = vocabularies._bytes_as_letters()
+    written = {byte: letter for letter, byte in letters.items()}
+    vocab = {"".join(written[byte] for byte in token): n + 2 for n, token in enumerate(TOKENS)}
+    assert written[ord(" ")] == LETTERS[b" "]
+    special = [{"content": "<begin>"}, {"content": "<end>"}]
+    model = {"vocab": {"<begin>": 0, "<end>": 1, **vocab}}
+    return json.dumps({"added_tokens": special, "model": model}).encode()
+
+
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Both packages, as far as they are looked at, first on the path."""
-    for name, content in (("tekken", tekken()), ("qwen", ranks())):
+    """The packages, as far as they are looked at, first on the path."""
+    for name, content in {
+        "tekken": tekken(),
+        "qwen": ranks(),
+        "deepseek": tokenizers_file(),
+    }.items():
         shipped = vocabularies.SHIPPED[name]
         path = tmp_path / shipped.module / shipped.file
         path.parent.mkdir(parents=True)
@@ -84,3 +104,22 @@ def test_without_it_the_ratio_says_what_would_narrow_it(
 def test_what_is_not_installed_is_not_loaded(no_package: None) -> None:
     with pytest.raises(KeyError):
         vocabularies.load("tekken")
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("a12345b", ["a", "123", "45", "b"]),
+        ("ab你好カナcd", ["ab", "你好カナ", "cd"]),
+        ("x  7  你", ["x", "  ", "7", "  ", "你"]),
+        ("x  y", ["x", " ", " y"]),
+        ("'tis. ・・你", ["'tis", ".", " ", "・・", "你"]),
+        ("\u200d\u200da\u0301", ["\u200d", "\u200da\u0301"]),
+        ("e!\n\n z", ["e", "!\n\n", " z"]),
+    ],
+)
+def test_three_splits_in_one(text: str, pieces: list[str]) -> None:
+    """As the `tokenizers` library splits with the three patterns of DeepSeek's own file."""
+    pattern = vocabularies.SHIPPED["deepseek"].pattern
+    assert pattern is not None
+    assert regex.findall(pattern, text) == pieces
