@@ -500,6 +500,7 @@ def direct(plan: Plan, catalog: Catalog, now: datetime, *, rows: int | None = No
         mean_tokens=mean,
         counts_cache_read=offer.limits.counts_cache_read,
         counts_max_output=offer.limits.counts_max_output,
+        firm=frozenset(plan.demand.limits),
     )
     return Direct(
         lane=offer.lane.id,

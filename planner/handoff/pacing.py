@@ -58,6 +58,8 @@ class Pace:
     mean_tokens: float | None = None
     counts_cache_read: bool = True
     counts_max_output: bool = True
+    firm: frozenset[str] = frozenset()
+    """Limits that a person has set: no vendor's word raises them."""
 
     def charge(self, tokens: int) -> dict[str, float]:
         """What a row of so many prompt tokens takes of each limit, before its answer is known."""
@@ -105,8 +107,9 @@ class Direct:
 class TokenBucket:
     """One limit, refilled evenly up to its burst; a row larger than that leaves a debt."""
 
-    def __init__(self, spec: Bucket, now: float) -> None:
+    def __init__(self, spec: Bucket, now: float, *, firm: bool = False) -> None:
         self.name = spec.name
+        self.firm = firm
         self.planned = self.limit = spec.limit
         self.window = spec.window
         self.share = spec.burst
@@ -154,7 +157,7 @@ class TokenBucket:
         It is believed once a few replies agree, and until one does not: a higher one than the
         plan's after more of them, a lower one only if the vendor acts on it and refuses.
         """
-        if limit <= 0:
+        if limit <= 0 or (self.firm and limit > self.planned):
             return False
         self._times = self._times + 1 if limit == self._said else 1
         self._said = limit
@@ -191,7 +194,11 @@ class Pacer:
 
     def __init__(self, pace: Pace, now: float) -> None:
         self.pace = pace
-        self.buckets = [TokenBucket(each, now) for each in pace.load.buckets if each.use > 0]
+        self.buckets = [
+            TokenBucket(each, now, firm=each.name in pace.firm)
+            for each in pace.load.buckets
+            if each.use > 0
+        ]
         self.most = float(pace.load.concurrency)
         self.room = self.most
         self.out = 0
@@ -216,7 +223,8 @@ class Pacer:
 
     def wait(self, charge: Mapping[str, float], now: float) -> tuple[float, str]:
         """Seconds until a row so charged may go out, and what it waits for (besides a slot)."""
-        longest = max(0.0, self.quiet_until - now), "the vendor's pause"
+        pause = self.quiet_until - now
+        longest = (pause if pause > AT_ONCE else 0.0), "the vendor's pause"
         for bucket in self.buckets:
             waits = bucket.wait(charge.get(bucket.name, 0.0), now)
             if waits > longest[0]:

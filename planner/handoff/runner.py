@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from planner.decision.realtime import FIRST_WAIT, makespan
 from planner.handoff.billing import Book, sum_of
 from planner.handoff.build import ROWS
-from planner.handoff.pacing import CROWDED, Pacer
+from planner.handoff.pacing import AT_ONCE, CROWDED, Pacer
 from planner.handoff.usage import PROMPT, Usage
 from planner.handoff.vendor import Reply, RowResult
 from planner.money import ZERO, Usd, plus
@@ -470,7 +470,7 @@ class Runner:
         return (self._clock.now() - self._started).total_seconds()
 
     async def _rest(self, seconds: float) -> None:
-        await self._clock.pause(min(max(seconds, 0.0), TURN))
+        await self._clock.pause(min(max(seconds, AT_ONCE), TURN))
 
     async def _reply(self) -> None:
         """Until a request that is out is done, or somebody asks to stop."""

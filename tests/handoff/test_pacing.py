@@ -124,6 +124,14 @@ def test_a_limit_is_believed_when_it_is_borne_out(
     assert one.level <= one.burst
 
 
+def test_no_vendor_raises_a_limit_that_a_person_has_set() -> None:
+    firm = Pacer(pace(firm=frozenset({"rpm"})), 0.0)
+    said = Reply(kind="answered", status=200, allowances={"rpm": Allowance(limit=6_000)})
+    for _ in range(50):
+        settle(firm, firm.admit({}, 0.0), said)
+    assert (firm.buckets[0].limit, firm.notes) == (600, [])
+
+
 def test_a_refusal_makes_it_doubt_what_it_was_about_to_believe() -> None:
     one = bucket()
     for _ in range(pacing.RAISED_AFTER - 1):
@@ -252,6 +260,12 @@ def test_everybody_waits_as_long_as_the_vendor_asks(asked: float, kept: float) -
     pacer = Pacer(pace(), 0.0)
     settle(pacer, pacer.admit({}, 0.0), limited(asked))
     assert pacer.wait({}, 0.0)[0] == kept
+
+
+def test_no_pause_is_so_short_that_a_clock_could_not_tell() -> None:
+    pacer = Pacer(pace(), 0.0)
+    settle(pacer, pacer.admit({}, 0.0), limited(1.0))
+    assert pacer.wait({}, 1.0 - pacing.AT_ONCE / 2)[0] == 0.0
 
 
 def test_headers_of_one_moment_are_heard_once() -> None:
