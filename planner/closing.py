@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from planner.handoff.plan import Plan
     from planner.handoff.vendor import RowResult
 
+PILOT = "pilot"
+"""The tag of a plan whose rows were drawn to learn from."""
+
 VENDOR_USAGE = "vendor usage"
 """The note in the record with which a vendor's own total of a batch is kept."""
 
@@ -378,7 +381,7 @@ def _lesson(
     ran = rows.billed + rows.errored == rows.built
     return learned.Lesson(
         job=job.id,
-        source="job",
+        source="pilot" if PILOT in plan.tags else "job",
         at=last or job.created,
         provider=job.provider,
         model=job.model,
@@ -394,7 +397,9 @@ def _lesson(
         pairs=seen.pairs,
         cache_read=seen.usage.cache_read,
         times=learned.times_of(seen.seconds),
-        promise=learned.promise_of(
+        promise=None
+        if PILOT in plan.tags
+        else learned.promise_of(
             plan, billed=held.billed, finished=last if ran else None, complete=ran
         ),
     )

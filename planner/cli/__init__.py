@@ -135,6 +135,12 @@ def _of_budget(name: str) -> Parts:
     return budget.COMMANDS[name]
 
 
+def _of_pilot(name: str) -> Parts:
+    from planner.cli import pilot
+
+    return pilot.COMMANDS[name]
+
+
 def _of_reconcile(name: str) -> Parts:
     from planner.cli import reconcile
 
@@ -161,6 +167,7 @@ COMMANDS: Mapping[str, tuple[str, Callable[[str], Parts]]] = {
     "prices diff": ("what changed, or will, between two days", _of_catalog),
     "prices audit": ("what is stale, come due, ahead or missing", _of_catalog),
     "prices check": ("every problem of a pricing file", _of_catalog),
+    "pilot": ("a few real rows first: lengths, latency, failures, what all will cost", _of_pilot),
     "prices confirm": ("record that you read a source again", _of_catalog),
 }
 """Every command: what it does, and where its flags and its answer are."""

@@ -396,8 +396,8 @@ def job_flags(parser: argparse.ArgumentParser) -> None:
         help="a file of rows, a folder of texts, - for standard input, a job.yaml, or 'sample'",
     )
     add("--input-format", metavar="NAME", help="the file's format, where its name does not say")
-    _read(parser, "--rows", "whole", "N", "figures instead of a file: rows")
-    _read(parser, "--input-tokens", "whole", "N", "figures instead of a file: prompt tokens a row")
+    reads(parser, "--rows", "whole", "N", "figures instead of a file: rows")
+    reads(parser, "--input-tokens", "whole", "N", "figures instead of a file: prompt tokens a row")
     add("--prompt", metavar="TEXT", help="template of the user message, {{ column }}")
     add("--prompt-file", metavar="FILE", help="the same from a file")
     add("--system", metavar="TEXT", help="template of the system prompt")
@@ -410,34 +410,34 @@ def job_flags(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=JSON",
         help="any other parameter of the request; repeat",
     )
-    _read(parser, "--of-rows", "whole", "N", "the file is a random sample of a job of N rows")
+    reads(parser, "--of-rows", "whole", "N", "the file is a random sample of a job of N rows")
     add("--skip-bad-rows", action="store_true", help="leave unreadable rows out and count them")
     add("--model", dest="models", action="append", metavar="MODEL", help="repeat to compare")
-    _read(parser, "--output-tokens", "output_tokens", "N[:CV]", "answer tokens a row")
-    _read(parser, "--max-output-tokens", "whole", "N", "the limit that goes into each request")
-    _read(parser, "--output-sample", "sample_file", "FILE[:FIELD]", "real answers to learn from")
-    _read(parser, "--output-ratio", "output_ratio", "R[:CV]", "answers of R x the prompt's tokens")
+    reads(parser, "--output-tokens", "output_tokens", "N[:CV]", "answer tokens a row")
+    reads(parser, "--max-output-tokens", "whole", "N", "the limit that goes into each request")
+    reads(parser, "--output-sample", "sample_file", "FILE[:FIELD]", "real answers to learn from")
+    reads(parser, "--output-ratio", "output_ratio", "R[:CV]", "answers of R x the prompt's tokens")
     add("--deadline", metavar="WHEN", help="6h, 18:00, 'tomorrow 18:00' or an ISO time")
-    _read(parser, "--respond-within", "seconds", "TIME", "somebody waits for each answer")
-    _read(parser, "--confidence", "share", "SHARE", "wanted certainty of the deadline (0.95)")
-    _read(parser, "--max-cost", "money", "USD", "what it may cost at most")
+    reads(parser, "--respond-within", "seconds", "TIME", "somebody waits for each answer")
+    reads(parser, "--confidence", "share", "SHARE", "wanted certainty of the deadline (0.95)")
+    reads(parser, "--max-cost", "money", "USD", "what it may cost at most")
     add("--lane", dest="lanes", action="append", metavar="LANE", help="this lane only; repeat")
     add("--region", metavar="REGION", help="processing in this region")
-    _read(parser, "--tier", "tier", "[PROVIDER=]NAME", "your usage tier", dest="tiers")
-    _read(parser, "--limit", "limit", "NAME=N", "your own limit, such as rpm=1000", dest="limits")
-    _read(parser, "--latency", "latency", "SECONDS[:CV]", "time of one realtime answer")
-    _read(parser, "--concurrency", "whole", "N", "realtime requests in flight")
-    _read(parser, "--failure-rate", "failure_rate", "P[:RETRIES]", "realtime attempts that fail")
-    _read(parser, "--shared-prefix", "whole", "N", "leading prompt tokens that all rows share")
+    reads(parser, "--tier", "tier", "[PROVIDER=]NAME", "your usage tier", dest="tiers")
+    reads(parser, "--limit", "limit", "NAME=N", "your own limit, such as rpm=1000", dest="limits")
+    reads(parser, "--latency", "latency", "SECONDS[:CV]", "time of one realtime answer")
+    reads(parser, "--concurrency", "whole", "N", "realtime requests in flight")
+    reads(parser, "--failure-rate", "failure_rate", "P[:RETRIES]", "realtime attempts that fail")
+    reads(parser, "--shared-prefix", "whole", "N", "leading prompt tokens that all rows share")
     add("--cache", choices=("auto", "off"), help="prompt caches as options of their own, or none")
-    _read(
+    reads(
         parser, "--cache-hit-share", "share", "SHARE", "realtime rows that find the prefix cached"
     )
     add("--degraded", action="store_true", help="a known incident: batches take their window")
     add("--history", metavar="FILE", help="your finished batches, one JSON object a line")
-    _read(parser, "--precision", "share", "SHARE", "draw rows until tokens are known so well (1%%)")
+    reads(parser, "--precision", "share", "SHARE", "draw rows until tokens are known so well (1%%)")
     add("--exact", action="store_true", help="count every row instead (Ctrl-C keeps the estimate)")
-    _read(parser, "--seed", "natural", "N", "of whatever is drawn (0)")
+    reads(parser, "--seed", "natural", "N", "of whatever is drawn (0)")
     catalog_flags(parser)
 
 
@@ -452,10 +452,10 @@ def request_flags(parser: argparse.ArgumentParser) -> None:
 def tag_flag(parser: argparse.ArgumentParser) -> None:
     """Whom the job is charged to, on its bill and in a budget."""
     words = "whom it is charged to, such as project=triage; repeat"
-    _read(parser, "--tag", "tag", "KEY=VALUE", words, dest="tags")
+    reads(parser, "--tag", "tag", "KEY=VALUE", words, dest="tags")
 
 
-def _read(
+def reads(
     parser: argparse.ArgumentParser,
     flag: str,
     notation: str,

@@ -70,7 +70,7 @@ def _made(
     from planner import drafting, pipeline
 
     arguments = estimate.with_job_file(arguments)
-    wishes = _wishes(arguments)
+    wishes = wishes_of(arguments)
     job = estimate.job_of(arguments, now)
     with estimate.Bar(job.workload, keeps=job.exact) as bar:
         measured = pipeline.measure(catalog, job, bar, estimate.known_of(arguments, now))
@@ -85,7 +85,8 @@ def _made(
     return drafting.make(answer, wishes, folder, draft=draft)
 
 
-def _wishes(arguments: Arguments) -> Any:
+def wishes_of(arguments: Arguments) -> Any:
+    """What a plan is told beyond the job."""
     from planner import drafting
 
     return drafting.Wishes(

@@ -1,0 +1,242 @@
+"""Running a pilot: drawn rows become a small job of the realtime lane, and that job a lesson.
+
+A pilot is an ordinary hand-off of an ordinary plan, so its cap, policy, lock, journal and resume
+are those of every other job, and a kill in the middle of it loses nothing. A loop of its own was
+rejected: it would be the one path to a vendor that nothing else tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from planner import closing, drafting, handing, pipeline
+from planner.errors import InputError
+from planner.handoff import home, learned, pilots, results
+from planner.handoff import plan as plans
+from planner.handoff.keys import Key, Secret
+from planner.handoff.ledger import Ledger
+from planner.workload import prompt as prompts
+from planner.workload import readers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from planner.catalog import Catalog
+    from planner.drafting import Wishes
+    from planner.handing import Event, Handoff, Seat, Terms
+    from planner.handoff.learned import Known
+    from planner.handoff.pilots import Findings
+    from planner.handoff.plan import Plan
+    from planner.handoff.submit import Step
+    from planner.job import Job
+    from planner.pipeline import Estimate
+
+FOLDER: Final = "pilots"
+TAG: Final = closing.PILOT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Drawn rows with the plan that sends them."""
+
+    path: Path
+    plan: Plan
+    of: int
+    """Rows of the whole workload."""
+    seed: int
+    template: str
+    workload: str
+    """Digest of the whole workload."""
+    numbers: tuple[int, ...]
+    """Of the drawn rows, in the whole workload."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that were drawn."""
+        return self.plan.workload.rows.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piloted:
+    """What a pilot came to."""
+
+    prepared: Prepared
+    closed: closing.Closed
+    findings: Findings
+    step: Step
+    answers: tuple[tuple[Any, str, str], ...]
+    """(row's own name, outcome, text) of the first rows."""
+    again: bool = False
+    """It had been run before; nothing was sent now."""
+
+
+def prepare(
+    catalog: Catalog,
+    job: Job,
+    wishes: Wishes,
+    *,
+    n: int,
+    data: Path,
+    now: datetime,
+    known: Known | None = None,
+) -> Prepared:
+    """Draw rows and plan them in the realtime lane; both stand in the data home afterwards.
+
+    InputError where the job is no workload and one model. NoPlanError (exit 1) where the lane
+    cannot run, as over the cap.
+    """
+    if job.workload is None:
+        raise InputError.of("no-workload", "a pilot sends rows of a file", hint="name a file")
+    if len(job.models) != 1:
+        raise InputError.of("one-model", "a pilot is for one model", hint="name it with --model")
+    workload = readers.open_workload(job.workload, format=job.input_format)
+    drawn = pilots.draw(workload.rows(skip_bad=job.skip_bad_rows), n, job.seed)
+    if not drawn.rows:
+        raise InputError.of("no-rows", "there is no row in it", where=str(job.workload))
+    folder = home.private_folder(home.private_folder(data) / FOLDER)
+    digest = pilots.write(drawn, folder / "rows.jsonl")
+    path = folder / f"{digest[7:19]}.jsonl"
+    (folder / "rows.jsonl").replace(path)
+    whole = workload.digest()
+    small = replace(job, workload=path, input_format=None, of_rows=None).at_deadline(None, now)
+    measured = pipeline.measure(catalog, small, known=_of_whole(known, whole, digest))
+    answer = pipeline.estimate(catalog, measured, small, now=now)
+    wishes = replace(
+        wishes,
+        choose=wishes.choose or _lane(answer),
+        accept_assumed=True,
+        tags={**wishes.tags, TAG: f"of {whole[7:19]}"},
+    )
+    plan = drafting.make(answer, wishes, folder)
+    placed = _standing(plan, folder, data)
+    return Prepared(
+        path=placed,
+        plan=plans.read(placed),
+        of=drawn.of,
+        seed=job.seed,
+        template=_template(plan, workload, job, whole),
+        workload=whole,
+        numbers=tuple(row.number for row in drawn.rows),
+    )
+
+
+def _of_whole(known: Known | None, whole: str, drawn: str) -> Known | None:
+    """What is known of the whole file's rows is known of those that were drawn."""
+    if known is None:
+        return None
+    lessons = tuple(
+        replace(each, workload=drawn) if each.workload == whole else each for each in known.lessons
+    )
+    return replace(known, lessons=lessons)
+
+
+def _lane(answer: Estimate) -> str:
+    """The option that answers at once, in the vendor's ordinary lane."""
+    base = {offer.lane.id for case in answer.cases for offer in case.offers if offer.lane.base}
+    for option in answer.decision.options:
+        if option.strategy == "single" and option.lane in base and not option.cache:
+            return option.id
+    model = answer.measured.models[0].id
+    raise InputError.of("no-lane", f"{model} has no lane that answers at once")
+
+
+def _standing(plan: Plan, folder: Path, data: Path) -> Path:
+    """The plan's file: the one that stands there where it is a job already, else a new one."""
+    template = learned.template_of(plan)
+    path = folder / f"{plan.workload.digest[7:19]}-{template}-{plan.choice.model}.plan.yaml"
+    path = path.with_name(path.name.replace("/", "-"))
+    ledger = Ledger.read_only(data)
+    if path.exists() and ledger is not None:
+        with ledger:
+            there = plans.read(path)
+            jobs = {each.id for each in ledger.jobs()}
+        if plans.same_job(there, plan) and there.nonce in jobs:
+            return path
+    plans.write(plan, path, force=True)
+    return path
+
+
+def _template(plan: Plan, workload: readers.Workload, job: Job, whole: str) -> str:
+    """What the lesson is found by: that of the whole workload's requests."""
+    chosen = prompts.choose(
+        workload,
+        prompt=job.prompt.text if job.prompt else None,
+        system=job.system.text if job.system else None,
+        skip_bad=job.skip_bad_rows,
+    )
+    text = chosen.prompt if isinstance(chosen.prompt, prompts.Template) else None
+    return learned.template(
+        None if text is None else text.prompt,
+        None if text is None else text.system,
+        learned.extras(plan.request.params, plan.request.json_schema),
+        whole,
+    )
+
+
+# --- running it -------------------------------------------------------------------------
+
+
+def run(handoff: Handoff, prepared: Prepared, seat: Seat, *, show: int) -> Piloted:
+    """Send the rows (after the yes), and what came of them; kept, unless it is a rehearsal."""
+    before = handoff.ready.job
+    job = handoff.admit()
+    done = before is not None and before.state == "done"
+    step = handoff.drive().run()
+    closed = closing.close(handoff.ledger, handoff.ledger.job(job.id), catalog=seat.catalog)
+    lesson = pilots.as_pilot(closed.lesson, template=prepared.template, workload=prepared.workload)
+    if not seat.rehearsal and lesson.answered:
+        learned.keep(handoff.ledger, lesson, seat.now)
+    return Piloted(
+        prepared=prepared,
+        closed=closed,
+        findings=pilots.findings(lesson, prepared.of, seed=prepared.seed),
+        step=step,
+        answers=tuple(_answers(handoff.folder, prepared, show)),
+        again=done,
+    )
+
+
+def _answers(folder: Path, prepared: Prepared, most: int) -> Iterator[tuple[Any, str, str]]:
+    """The first rows of the merged file, each by the user's own name of it or its number."""
+    path = folder / results.OUT / "results.jsonl"
+    if not path.is_file():
+        return
+    named = prepared.plan.workload.key is not None
+    with path.open(encoding="utf-8", errors="surrogatepass") as stream:
+        for _, line in zip(range(most), stream, strict=False):
+            row = json.loads(line)
+            key = row["key"] if named else prepared.numbers[row["row"] - 1]
+            yield key, row["outcome"], row["text"] or row["error"] or ""
+
+
+@contextlib.contextmanager
+def rehearsing(
+    catalog: Catalog,
+    now: datetime,
+    provider: str,
+    narrate: Callable[[Event], None],
+    terms: Terms,
+) -> Iterator[tuple[Seat, Terms]]:
+    """A seat whose vendor is on loopback, whose clock leaps, and of which nothing is kept."""
+    from planner.handoff import rehearsal
+
+    time = rehearsal.clock.Virtual(now)
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="planner-pilot-"))
+        stack.enter_context(handing._straight_to_loopback())  # noqa: SLF001 -- as a rehearsal does
+        server = stack.enter_context(rehearsal.Server(clock=time.clock))
+        seat = handing.Seat(
+            catalog=catalog,
+            clock=time.clock,
+            data=Path(folder),
+            key=Key(secret=Secret("rehearsal"), found_in="the rehearsal"),
+            rehearsal=True,
+            narrate=narrate,
+        )
+        yield seat, replace(terms, base_url=server.base_url(provider))
