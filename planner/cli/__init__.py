@@ -153,6 +153,12 @@ def _of_plan(name: str) -> Parts:
     return plan.COMMANDS[name]
 
 
+def _of_handoff(name: str) -> Parts:
+    from planner.cli import handoff
+
+    return handoff.COMMANDS[name]
+
+
 COMMANDS: Mapping[str, tuple[str, Callable[[str], Parts]]] = {
     "estimate": ("tokens, cost, time and a recommendation", _of_estimate),
     "models": ("which model supports which lane, at what price", _of_catalog),
@@ -161,13 +167,21 @@ COMMANDS: Mapping[str, tuple[str, Callable[[str], Parts]]] = {
     "plan": ("the decision as a file: what is sent, at which price, until when", _of_plan),
     "plan-diff": ("what moved between two plans", _of_plan),
     "build": ("the vendor's own batch files, checked and split; sends nothing", _of_plan),
+    "pilot": ("a few real rows first: lengths, latency, failures, what all will cost", _of_pilot),
     "reconcile": ("the bill of a job against its plan, and why they differ", _of_reconcile),
     "calibration": ("whether plans kept what they promised, over all jobs", _of_reconcile),
+    "submit": ("send a plan: what is sent stands on the screen first", _of_handoff),
+    "resume": ("go on with a job, or with all of them, after whatever stopped it", _of_handoff),
+    "fetch": ("bring home what is over, and write the answers", _of_handoff),
+    "cancel": ("send nothing more; what is done is kept", _of_handoff),
+    "jobs": ("every job: progress, money, what is next (also: import, purge)", _of_handoff),
+    "jobs import": ("a vendor's own list of batches, as history for estimates", _of_handoff),
+    "jobs purge": ("remove a job's prompts and answers from this machine", _of_handoff),
+    "doctor": ("settings, keys (never shown), facts and ledger, looked over", _of_handoff),
     "prices show": ("the exact rates of one request, and their history", _of_catalog),
     "prices diff": ("what changed, or will, between two days", _of_catalog),
     "prices audit": ("what is stale, come due, ahead or missing", _of_catalog),
     "prices check": ("every problem of a pricing file", _of_catalog),
-    "pilot": ("a few real rows first: lengths, latency, failures, what all will cost", _of_pilot),
     "prices confirm": ("record that you read a source again", _of_catalog),
 }
 """Every command: what it does, and where its flags and its answer are."""

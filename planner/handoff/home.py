@@ -76,13 +76,48 @@ def lock(path: Path, what: str) -> Iterator[None]:
         yield
 
 
+def held(path: Path) -> bool:
+    """Whether some process holds the lock of a file; looking does not take it."""
+    if not path.exists():
+        return False
+    with path.open("r+b") as stream:
+        return _is_taken(stream.fileno())
+
+
 if sys.platform == "win32":
     import msvcrt
 
     def _take(descriptor: int) -> None:
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+    def _is_taken(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return True
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        return False
 else:
     import fcntl
+    import time
+
+    _GLANCES, _GLANCE = 5, 0.02
+    """A glance of `held` may be in the way for a moment."""
 
     def _take(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for left in reversed(range(_GLANCES)):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if not left:
+                    raise
+                time.sleep(_GLANCE)
+            else:
+                return
+
+    def _is_taken(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False

@@ -122,19 +122,28 @@ def read(path: Path | None = None) -> Policy:
 def check(policy: Policy, sending: Sending) -> None:
     """InputError (exit 2) with everything that the policy forbids of it."""
     found = Collector()
-    _listed(policy.vendors, sending.provider, "vendor", found)
+    _place(policy, sending.provider, sending.base_url, found)
     _listed(policy.models, sending.model, "model", found)
     if policy.regions is not None and sending.region not in policy.regions:
         said = sending.region or "no region, so anywhere"
         allowed = ", ".join(policy.regions)
         found.add("policy", f"the plan names {said}; allowed: {allowed}", hint="plan with --region")
-    if policy.base_urls is not None and not any(
-        within(sending.base_url, each) for each in policy.base_urls
-    ):
-        allowed = ", ".join(policy.base_urls)
-        found.add("policy", f"address {sending.base_url}; allowed: {allowed}")
     _retention(policy, sending, found)
     _raise(found)
+
+
+def check_place(policy: Policy, provider: str, base_url: str) -> None:
+    """InputError where a vendor, or its address, may not even be asked."""
+    found = Collector()
+    _place(policy, provider, base_url, found)
+    _raise(found)
+
+
+def _place(policy: Policy, provider: str, base_url: str, found: Collector) -> None:
+    _listed(policy.vendors, provider, "vendor", found)
+    allowed = policy.base_urls
+    if allowed is not None and not any(within(base_url, each) for each in allowed):
+        found.add("policy", f"address {base_url}; allowed: {', '.join(allowed) or 'none'}")
 
 
 def _listed(allowed: Words | None, name: str, what: str, found: Collector) -> None:

@@ -97,9 +97,7 @@ class Submitter:
 
     def step(self) -> Step:
         """One step; it may be taken again at any time, by any process that holds the lock."""
-        self._desk.refresh()
-        waits: list[Step] = []
-        for act in (
+        step = self._first(
             self._sending.give_up,
             self._following.cancel,
             self._resolver.step,
@@ -107,13 +105,25 @@ class Submitter:
             self._harvest.fetch,
             self._following.step,
             self._sending.step,
-        ):
+        )
+        return step or self._finish()
+
+    def collect(self) -> Step:
+        """A step that sends nothing and ends nothing: bring home what is over at the vendor."""
+        step = self._first(self._harvest.merge, self._harvest.fetch, self._following.step)
+        return step or Step(did="collected", over="done")
+
+    def _first(self, *acts: Callable[[], Step | None]) -> Step | None:
+        """What the first does that has something to do, else the shortest wait."""
+        self._desk.refresh()
+        waits: list[Step] = []
+        for act in acts:
             step = act()
             if step is not None and not step.wait:
                 return step
             if step is not None:
                 waits.append(step)
-        return min(waits, key=lambda each: each.wait) if waits else self._finish()
+        return min(waits, key=lambda each: each.wait) if waits else None
 
     def cancel(self) -> None:
         """From now on nothing is sent, and what is out is ended; answers that exist are kept."""

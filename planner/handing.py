@@ -1,0 +1,818 @@
+"""Handing a plan off: what both faces call to submit, resume, fetch, cancel and rehearse.
+
+Everything that can be known without asking the vendor is checked first: that nothing has moved,
+that no figure is assumed, what the policy says of vendor, model, region and address. Only then
+is the vendor asked whose the key is, and nothing that costs is done before the face has shown
+`Ready` and heard a yes. The loop itself is `handoff.submit`; here it is given its parts.
+
+Clock, data home and key come in as arguments, so that a rehearsal is the same hand-off with
+other ones, and not a second code path that may say otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from planner import drafting
+from planner.catalog import prices, support
+from planner.errors import InputError, VendorError
+from planner.handoff import build as builds
+from planner.handoff import (
+    followup,
+    home,
+    policy,
+    realtime,
+    rescue,
+    results,
+    spending,
+    states,
+)
+from planner.handoff import plan as plans
+from planner.handoff import runner as runners
+from planner.handoff.billing import Bill, Book
+from planner.handoff.keys import Key, Secret
+from planner.handoff.ledger import Ledger
+from planner.handoff.providers import adapters, vendors
+from planner.handoff.rescue import Rescue
+from planner.handoff.submit import Queue, Step, Submitter
+from planner.handoff.vendor import AmbiguousError, NotSentError, RefusedError
+from planner.money import ZERO, Usd, total
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from planner.catalog import Catalog
+    from planner.catalog.facts import LaneFacts as Lane
+    from planner.drafting import Outlook
+    from planner.handoff.build import Built
+    from planner.handoff.clock import Clock
+    from planner.handoff.followup import FollowUp
+    from planner.handoff.ledger import Attempt, Job
+    from planner.handoff.plan import Plan
+    from planner.handoff.policy import Policy
+    from planner.handoff.results import Format, Tally
+    from planner.handoff.runner import Progress, Said
+    from planner.handoff.submit import News, OnUnknown
+    from planner.handoff.vendor import Account, BatchVendor, RealtimeVendor, Reply
+
+    Event = News | Progress | Said
+    """What is worth telling while a job goes on."""
+
+
+def _silent(_event: Event) -> None:
+    """Nobody is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a person says beside the plan."""
+
+    max_cost: Usd | None = None
+    """Instead of the plan's own cap."""
+    base_url: str | None = None
+    on_unknown: OnUnknown = "ask"
+    form: Format = "jsonl"
+    accept_short: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """Where a hand-off happens: this machine and today, or a rehearsal."""
+
+    catalog: Catalog
+    clock: Clock
+    data: Path
+    key: Key | None = None
+    """None: the one that is found."""
+    rehearsal: bool = False
+    narrate: Callable[[Event], None] = _silent
+    progress: Callable[[int, int], None] | None = None
+    """Of a build: rows and bytes read."""
+
+    @property
+    def now(self) -> datetime:
+        """The clock's time."""
+        return self.clock.now()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A job that waits for a yes: everything that is shown before anything is sent."""
+
+    plan: Plan
+    vendor: str
+    """Its name for people."""
+    lane: Lane
+    account: Account
+    built: Built
+    outlook: Outlook
+    ceilings: tuple[Usd, ...]
+    """The most that each shard may cost."""
+    cap: Usd | None
+    left_today: Usd | None
+    """What the policy's cap of the day leaves; None: there is no such cap."""
+    job: Job | None
+    """The job that this plan is already."""
+    parent: str | None = None
+    """The job whose unfinished rows these are."""
+    announced: tuple[str, ...] = ()
+    """What a person must know of a rescue."""
+
+    @property
+    def ceiling(self) -> Usd:
+        """The most that all of it may cost."""
+        return total(self.ceilings)
+
+    @property
+    def at_most(self) -> Usd:
+        """The same, under its cap."""
+        return self.ceiling if self.cap is None else min(self.ceiling, self.cap)
+
+
+class Drive(Protocol):
+    """What brings a job on: the loop of its batches, a realtime run, or the one after the other."""
+
+    def run(self) -> Step:
+        """To the end, or to where a person is needed."""
+
+    def once(self) -> Step:
+        """What can be done now."""
+
+
+class Handoff:
+    """One job in this process's hands: locked, its vendor open, ready to be driven."""
+
+    def __init__(
+        self, seat: Seat, terms: Terms, ready: Ready, ledger: Ledger, open_: _Open, rules: Policy
+    ) -> None:
+        self.ready = ready
+        self.ledger = ledger
+        self._seat, self._terms = seat, terms
+        self._open, self._rules = open_, rules
+
+    @property
+    def folder(self) -> Path:
+        """The job's own folder."""
+        return self.ready.built.folder
+
+    @property
+    def now(self) -> datetime:
+        """The time where it happens."""
+        return self._seat.now
+
+    @property
+    def job(self) -> Job:
+        """As it stands; InputError before it was admitted."""
+        return self.ledger.job(self.ready.plan.nonce)
+
+    @property
+    def batches(self) -> bool:
+        """Whether it is sent as batches, at first at least."""
+        return self._open.batches is not None
+
+    def admit(self) -> Job:
+        """Make it a job of the ledger, once the yes was heard; nothing is sent yet.
+
+        InputError where the policy's cap of the day has no room for the job at all.
+        """
+        ready = self.ready
+        if not self._seat.rehearsal and ready.job is None:
+            least = min(ready.ceilings, default=ready.ceiling) if self.batches else ready.at_most
+            policy.check_day(self._rules, self.ledger, self._seat.now, least)
+        return self.ledger.admit(
+            ready.plan,
+            ready.account,
+            self._open.versions,
+            ready.built.shards if self.batches else (),
+            ready.ceilings if self.batches else (),
+            ready.cap,
+            self._seat.now,
+            parent=ready.parent,
+            rehearsal=self._seat.rehearsal,
+        )
+
+    def drive(self, *, reopen: bool = True) -> Drive:
+        """What brings the job on, as its plan's strategy says.
+
+        `reopen`: a job that stopped goes on, since a person has looked at why.
+        """
+        if self._open.batches is None:
+            return _Direct(self, self._seat, self._terms, self._open)
+        loop = self.loop(self._open.batches, reopen=reopen)
+        if self.ready.plan.choice.strategy != "rescue":
+            return _Batches(loop)
+        direct = drafting.direct(self.ready.plan, self._seat.catalog, self._seat.now)
+        return Rescue(loop, direct, self._open.realtime, self._seat.narrate, reopen=reopen)
+
+    def loop(self, vendor: BatchVendor, *, reopen: bool = True) -> Submitter:
+        """The loop of the job's batches."""
+        return Submitter(
+            self.ledger,
+            self.job,
+            self.ready.plan,
+            self.ready.built.shards,
+            self.folder,
+            vendor,
+            self._seat.clock,
+            self._seat.narrate,
+            on_unknown=self._terms.on_unknown,
+            queue=_queue(self.ready.plan, self._seat.catalog, self._seat.now),
+            gate=self._gate,
+            form=self._terms.form,
+            reopen=reopen,
+            accept_short=self._terms.accept_short,
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to drive: over, cancelled, or rescued to its end."""
+        job = self.job
+        if job.state != "done" or self.ready.plan.choice.strategy != "rescue":
+            return job.state == "done"
+        kinds = {each.kind for each in self.ledger.events(job.id)}
+        return rescue.OVER in kinds or (
+            rescue.BEGUN not in kinds and job.stopped_because == CANCELLED
+        )
+
+    def collect(self) -> Step:
+        """Bring home what is over at the vendor, as far as it is there now; nothing is sent."""
+        if self._open.batches is None:
+            return Step(did="collected", over="done")
+        loop = self.loop(self._open.batches, reopen=False)
+        while not (step := loop.collect()).wait and step.over is None:
+            pass
+        return step
+
+    def cancel(self, *, once: bool = False) -> Step:
+        """Send nothing more, end what is out, and bring home what there is.
+
+        `once`: as far as it goes without waiting.
+        """
+        job, now = self.job, self._seat.now
+        if job.state == "done":
+            return Step(did="done", over="done")
+        if self._open.batches is None:
+            self.ledger.settle(job.id, "done", now, because=CANCELLED)
+            return Step(did="done", over="done")
+        loop = self.loop(self._open.batches, reopen=False)
+        loop.cancel()
+        while not (step := loop.step()).wait and step.over is None:
+            pass
+        if step.over is None and not once:
+            step = loop.run()
+        if step.over == "done" and self.ready.plan.choice.strategy == "rescue":
+            self.ledger.note(job.id, rescue.OVER, self._seat.now)
+        return step
+
+    # --- a few rows first ---------------------------------------------------------------
+
+    def canary_ceiling(self, count: int) -> Usd:
+        """The most that so many rows may cost in the lane that answers at once."""
+        prices = self._canary_prices()
+        return total(prices.ceiling(row) for row in self._canary_rows(count))
+
+    def canary(self, count: int) -> Canary:
+        """Ask the first rows in realtime; their replies are kept, and billed beside the job.
+
+        VendorError where the vendor refuses one, or none is answered: a batch would say so only
+        at its end. InputError where the cap has no room for them.
+        """
+        job, now = self.job, self._seat.now
+        if job.cap is not None and self.canary_ceiling(count) > job.cap:
+            raise InputError.of("cap", f"the cap has no room for {count} rows in realtime")
+        self.ledger.hold(job.id, "pilot", self.canary_ceiling(count))
+        replies = asyncio.run(self._ask_each(list(self._canary_rows(count))))
+        self._keep(replies)
+        prices = self._canary_prices()
+        bill = Bill(prices.book)
+        for reply in replies:
+            if reply.result is not None and reply.result.usage is not None:
+                bill.add(reply.result.usage, prices.lane)
+        known = [line for line in bill.lines if line.amount is not None]
+        self.ledger.bill(job.id, "pilot", known, now)  # type: ignore[arg-type]  # their rates are known
+        self.ledger.hold(job.id, "pilot", ZERO)
+        found = Canary(
+            asked=len(replies),
+            answered=sum(each.kind == "answered" for each in replies),
+            truncated=sum(each.result is not None and each.result.truncated for each in replies),
+            billed=total(line.amount for line in known if line.amount is not None),
+        )
+        self._judge(found, replies)
+        return found
+
+    def _judge(self, found: Canary, replies: Sequence[Reply]) -> None:
+        refused_ = next((each for each in replies if each.kind == "refused"), None)
+        if refused_ is None and found.answered:
+            return
+        said = (refused_ or replies[0]).message or "no row was answered"
+        because = f"the first rows were tried in realtime: {said}"
+        self.ledger.settle(self.job.id, "stopped", self._seat.now, because=because)
+        raise VendorError.of(
+            "canary", because, hint="nothing was sent as a batch; mend the plan, or resume the job"
+        )
+
+    async def _ask_each(self, rows: Sequence[runners.Row]) -> list[Reply]:
+        """One after the other, up to the first refusal: more would say the same."""
+        vendor, endpoint = self._open.realtime(), self.ready.plan.request.endpoint or ""
+        replies: list[Reply] = []
+        try:
+            for row in rows:
+                replies.append(await vendor.ask(row.custom_id, endpoint, row.body))
+                if replies[-1].kind == "refused":
+                    break
+        finally:
+            await vendor.close()
+        return replies
+
+    def _canary_rows(self, count: int) -> Iterator[runners.Row]:
+        built, plan = self.ready.built, self.ready.plan
+        envelope = adapters.adapter(plan.choice.provider).envelope
+        return islice(runners.rows_of(built.folder, built.shards, envelope), count)
+
+    def _canary_prices(self) -> runners.Prices:
+        """Of the lane that answers at once, which a batch plan does not pin."""
+        plan, seat = self.ready.plan, self._seat
+        lane = drafting.direct(plan, seat.catalog, seat.now).lane
+        model = seat.catalog.model(f"{plan.choice.provider}/{plan.request.model}")
+        card = prices.card(seat.catalog, model, lane, on=seat.now.date(), region=plan.demand.region)
+        return runners.Prices(
+            book=Book(lanes=(plans.rates_of(card),)),
+            lane=lane,
+            max_output=plan.request.max_output_tokens,
+        )
+
+    def _keep(self, replies: Sequence[Reply]) -> None:
+        folder = home.private_folder(self.folder / CANARY)
+        path = folder / f"{self._seat.now:%Y%m%dT%H%M%S}.jsonl"
+        lines = [
+            {"kind": each.kind, "status": each.status, "raw": each.raw.decode("utf-8", "replace")}
+            for each in replies
+        ]
+        plans.durably(path, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
+
+    def tally(self) -> Tally:
+        """Rows by what became of them, read from what is here."""
+        return tally(self.ledger, self.job)
+
+    def _gate(self, attempt: Attempt) -> str | None:
+        """Why the day's cap has no room for a shard."""
+        if self._seat.rehearsal:
+            return None
+        try:
+            policy.check_day(self._rules, self.ledger, self._seat.now, attempt.ceiling)
+        except InputError as refused:
+            return refused.problems[0].message
+        return None
+
+
+CANARY: Final = "canary"
+CANCELLED: Final = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """What came of the rows that went first."""
+
+    asked: int
+    answered: int
+    truncated: int
+    billed: Usd
+
+
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """A job of batches alone."""
+
+    loop: Submitter
+
+    def run(self) -> Step:
+        return self.loop.run()
+
+    def once(self) -> Step:
+        return self.loop.step()
+
+
+@dataclass(frozen=True, slots=True)
+class _Direct:
+    """A job whose rows all go one by one: a run is a step, which may be taken again."""
+
+    handoff: Handoff
+    seat: Seat
+    terms: Terms
+    open_: _Open
+
+    def run(self) -> Step:
+        ready, seat = self.handoff.ready, self.seat
+        if self.handoff.job.state == "done":
+            return Step(did="done", over="done", because=self.handoff.job.stopped_because)
+        leg = realtime.Leg(
+            ledger=self.handoff.ledger,
+            job=ready.plan.nonce,
+            plan=ready.plan,
+            shards=ready.built.shards,
+            folder=ready.built.folder,
+            direct=drafting.direct(ready.plan, seat.catalog, seat.now),
+            clock=seat.clock,
+        )
+        vendor = self.open_.realtime()
+        parse = vendors.reading(ready.plan.choice.provider)
+        outcome = realtime.run(leg, vendor, parse, form=self.terms.form, narrate=seat.narrate)
+        if outcome.left:
+            return Step(did="stopped", over="stopped", because=outcome.stopped)
+        return Step(did="done", over="done")
+
+    def once(self) -> Step:
+        return self.run()
+
+
+# --- opening a job ----------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def submitting(path: Path, seat: Seat, terms: Terms) -> Iterator[Handoff]:
+    """The job of a plan file, built and checked; nothing is sent and nothing is admitted.
+
+    A plan that is a job already is that job. InputError (exit 2): the plan is stale, rests on
+    an assumed answer length, is forbidden, cannot be sent, or is being run by another process.
+    UnknownFactError (exit 3): planner hands nothing to its vendor. VendorError (exit 4).
+    """
+    plan = plans.read(path)
+    with contextlib.ExitStack() as stack:
+        ledger = stack.enter_context(Ledger.open(seat.data))
+        stack.enter_context(ledger.lock(plan.nonce))
+        job = next((each for each in ledger.jobs() if each.id == plan.nonce), None)
+        if job is None:
+            workload = plans.workload_path(plan, path.parent)
+            _sendable(plan, seat, workload)
+            rules = _allowed(plan, seat, terms)
+            built = _built(plan, seat, workload, ledger.job_folder(plan.nonce))
+        else:
+            rules = _allowed(plan, seat, terms, job)
+            built = _standing(job, ledger)
+        parent = _parent(path, ledger)
+        case = _Case(plan=plan, built=built, job=job, rules=rules, parent=parent)
+        yield stack.enter_context(_opened(case, ledger, seat, terms))
+
+
+@contextlib.contextmanager
+def resuming(name: str, seat: Seat, terms: Terms) -> Iterator[Handoff]:
+    """A job that was admitted before, by the beginning of its id; errors as of `submitting`."""
+    with contextlib.ExitStack() as stack:
+        ledger = stack.enter_context(Ledger.open(seat.data))
+        job = ledger.job(name)
+        stack.enter_context(ledger.lock(job.id))
+        built = _standing(job, ledger)
+        plan = plans.read(built.folder / builds.PLAN)
+        rules = _allowed(plan, seat, terms, job)
+        case = _Case(plan=plan, built=built, job=job, rules=rules, parent=job.parent)
+        yield stack.enter_context(_opened(case, ledger, seat, terms))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """What is known of a job before its vendor is asked."""
+
+    plan: Plan
+    built: Built
+    job: Job | None
+    rules: Policy
+    parent: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Open:
+    """A vendor whose account is known."""
+
+    account: Account
+    versions: Mapping[str, str]
+    batches: BatchVendor | None
+    """None: the job is sent one by one."""
+    realtime: Callable[[], RealtimeVendor]
+
+
+def _parent(path: Path, ledger: Ledger) -> str | None:
+    """The job whose follow-up a plan file is, by where it stands."""
+    folder = path.resolve().parent
+    ours = (
+        folder.name == followup.FOLDER
+        and folder.parents[1] == (ledger.folder / home.JOBS).resolve()
+    )
+    return folder.parent.name if ours else None
+
+
+def _sendable(plan: Plan, seat: Seat, workload: Path) -> None:
+    """What is refused before anybody is asked for money or a key."""
+    drafting.fresh(plan, seat.catalog, seat.now, workload)
+    if plan.tokens.output_basis == "assumed" and not plan.accepted.assumed_output:
+        raise InputError.of(
+            "assumed-output",
+            "this plan rests on an assumed answer length: nothing is sent on a guess",
+            hint="plan again with --output-tokens or --output-sample, or with --accept-assumed",
+        )
+    vendors.about(plan.choice.provider)
+
+
+def _allowed(plan: Plan, seat: Seat, terms: Terms, job: Job | None = None) -> Policy:
+    """The policy, which has nothing against this plan; a rehearsal is not under it."""
+    if seat.rehearsal:
+        return policy.Policy()
+    rules = policy.read()
+    where = vendors.address(plan.choice.provider, _base_url(terms, job))
+    policy.check(rules, _sending(plan, seat, where))
+    return rules
+
+
+def _base_url(terms: Terms, job: Job | None) -> str | None:
+    """What was said now, else where the job went before; None: as the library resolves it."""
+    return terms.base_url or (job.base_url if job is not None else None)
+
+
+def _sending(
+    plan: Plan, seat: Seat, base_url: str, account: Account | None = None
+) -> policy.Sending:
+    return policy.Sending(
+        provider=plan.choice.provider,
+        model=plan.request.model,
+        region=plan.demand.region,
+        base_url=base_url,
+        kept=_lane(plan, seat).per_batch is not None,
+        account=account,
+    )
+
+
+def _lane(plan: Plan, seat: Seat) -> Lane:
+    model = seat.catalog.model(f"{plan.choice.provider}/{plan.request.model}")
+    return support.lane(seat.catalog, model, plan.choice.lane, on=seat.now.date()).lane
+
+
+def _built(plan: Plan, seat: Seat, workload: Path, folder: Path) -> Built:
+    ready = drafting.buildable(plan, seat.catalog, workload, seat.now)
+    return drafting.build(ready, seat.catalog, folder, progress=seat.progress)
+
+
+def _standing(job: Job, ledger: Ledger) -> Built:
+    """The files of a job; InputError where they are gone."""
+    folder = ledger.job_folder(job.id)
+    shards = followup.shards_of(folder)
+    if not shards:
+        raise InputError.of(
+            "job-purged", f"the files of job {job.id} are not there any more", where=str(folder)
+        )
+    return builds.Built(folder=folder, shards=shards, already=True)
+
+
+@contextlib.contextmanager
+def _opened(case: _Case, ledger: Ledger, seat: Seat, terms: Terms) -> Iterator[Handoff]:
+    """The vendor asked whose the key is, and what follows from the answer."""
+    plan, lane = case.plan, _lane(case.plan, seat)
+    with _vendor(case, seat, terms, batches=lane.per_batch is not None) as open_:
+        account = open_.account
+        if case.job is not None:
+            ledger.check_account(case.job, account)
+        if not seat.rehearsal:
+            policy.check(case.rules, _sending(plan, seat, account.base_url, account))
+        ready = Ready(
+            plan=plan,
+            vendor=vendors.about(plan.choice.provider).name,
+            lane=lane,
+            account=account,
+            built=case.built,
+            outlook=drafting.outlook(plan, seat.catalog, seat.now, ledger.finished()),
+            ceilings=spending.ceilings(plan, case.built.shards),
+            cap=_cap(plan, case.job, terms),
+            left_today=policy.room(case.rules, ledger, seat.now),
+            job=case.job,
+            parent=case.parent,
+        )
+        yield Handoff(seat, terms, ready, ledger, open_, case.rules)
+
+
+@contextlib.contextmanager
+def _vendor(case: _Case, seat: Seat, terms: Terms, *, batches: bool) -> Iterator[_Open]:
+    provider, base_url = case.plan.choice.provider, _base_url(terms, case.job)
+    single = partial(vendors.open_realtime, provider, base_url=base_url, key=seat.key)
+    if not batches:
+        asked_once = asked(single)
+        account = asked_once.account
+        asyncio.run(asked_once.close())
+        yield _Open(account=account, versions={}, batches=None, realtime=lambda: asked(single))
+        return
+    vendor = asked(partial(vendors.open_batches, provider, base_url=base_url, key=seat.key))
+    try:
+        yield _Open(
+            account=vendor.account,
+            versions=vendor.versions,
+            batches=vendor,
+            realtime=lambda: asked(single),
+        )
+    finally:
+        vendor.close()
+
+
+def _cap(plan: Plan, job: Job | None, terms: Terms) -> Usd | None:
+    """What was said now, else before, else when it was planned."""
+    if terms.max_cost is not None:
+        return terms.max_cost
+    if job is not None:
+        return job.cap
+    return None if plan.demand.max_cost is None else Usd(plan.demand.max_cost)
+
+
+def _queue(plan: Plan, catalog: Catalog, now: datetime) -> Queue:
+    model = catalog.model(f"{plan.choice.provider}/{plan.request.model}")
+    known = support.limits(catalog, model, plan.choice.lane, tier=plan.demand.tier, on=now.date())
+    known = replace(known, **dict(plan.demand.limits))  # type: ignore[arg-type]  # names were checked as flags
+    return Queue(rows=known.queued_requests, tokens=known.queued_input_tokens)
+
+
+def asked(question: Callable[[], Any]) -> Any:
+    """What a vendor answers; VendorError (exit 4) with what went wrong."""
+    try:
+        return question()
+    except RefusedError as error:
+        said = f" (request {error.request_id})" if error.request_id else ""
+        raise VendorError.of("vendor-refused", f"{error.message}{said}") from None
+    except (NotSentError, AmbiguousError) as error:
+        raise VendorError.of("no-answer", str(error)) from None
+
+
+# --- how it ended -----------------------------------------------------------------------
+
+
+def refused(ledger: Ledger, job: Job) -> bool:
+    """Whether a job that stopped did so because of what its vendor said."""
+    because = job.stopped_because or ""
+    return any(
+        each.state in ("rejected", "invalid") or (each.error is not None and each.error in because)
+        for each in ledger.attempts(job.id)
+    )
+
+
+def tally(ledger: Ledger, job: Job) -> Tally:
+    """Rows of a job by what became of them; needs no key and asks nobody."""
+    found = results.Tally()
+    for row in followup.rows_of(ledger, job.id, vendors.reading(job.provider)):
+        found.add(row)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """The answers of a job, as far as there are any."""
+
+    job: Job
+    tally: Tally
+    file: Path
+    billed: Usd
+    more: FollowUp | None
+    """A plan of the rows that have no answer."""
+
+
+def fetch(name: str, seat: Seat, terms: Terms) -> Fetched:
+    """Bring home what is over at the vendor, and write the answers; nothing is sent.
+
+    The vendor is asked only where something is still there. Errors as of `resuming`.
+    """
+    with Ledger.open(seat.data) as ledger:
+        job = ledger.job(name)
+        if any(each.state in states.REMOTE for each in ledger.attempts(job.id)):
+            with resuming(job.id, seat, terms) as handoff:
+                handoff.collect()
+        with ledger.lock(job.id):
+            built = _standing(job, ledger)
+            parse = vendors.reading(job.provider)
+            found = followup.write(ledger, job.id, parse, form=terms.form)
+            job = ledger.job(job.id)
+            return Fetched(
+                job=job,
+                tally=found,
+                file=built.folder / results.OUT / f"results.{terms.form}",
+                billed=ledger.exposure(job.id).billed,
+                more=follow_up(ledger, job, seat.now) if found.unfinished else None,
+            )
+
+
+def follow_up(ledger: Ledger, job: Job, now: datetime) -> FollowUp | None:
+    """The plan of the rows that have no answer, once nothing of the job is out any more."""
+    attempts = ledger.attempts(job.id)
+    if job.state != "done" or any(each.state not in states.SETTLED for each in attempts):
+        return None
+    plan = plans.read(ledger.job_folder(job.id) / builds.PLAN)
+    return followup.make(ledger, job, plan, vendors.reading(job.provider), now)
+
+
+def opened(provider: str, base_url: str | None) -> BatchVendor:
+    """A vendor's batches for whoever only looks; under the policy like everything else."""
+    rules = policy.read()
+    policy.check_place(rules, provider, vendors.address(provider, base_url))
+    vendor: BatchVendor = asked(partial(vendors.open_batches, provider, base_url=base_url))
+    return vendor
+
+
+# --- rehearsing -------------------------------------------------------------------------
+
+USUAL: Final = 600.0
+"""Seconds that a rehearsed batch takes where the plan does not know."""
+SPREAD: Final = 0.6
+"""Coefficient of variation of rehearsed turnarounds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """What came of a rehearsal; nothing of it is kept."""
+
+    ready: Ready
+    step: Step
+    tally: Tally
+    began: datetime
+    ended: datetime
+    """By the rehearsal's clock."""
+    billed: Usd
+    requests: int
+    """Calls that reached the rehearsed vendor."""
+    paid: int
+    """Batches that were made there."""
+
+
+def rehearse(
+    path: Path, catalog: Catalog, now: datetime, terms: Terms, narrate: Callable[[Event], None]
+) -> Rehearsed:
+    """The whole hand-off of a plan against a vendor on loopback, on a clock that leaps.
+
+    Reads the plan and its workload; whatever it writes is in a temporary folder that is gone
+    afterwards. Errors as of `submitting`, save the policy's: nothing leaves the machine.
+    """
+    from planner.handoff import rehearsal
+
+    plan = plans.read(path)
+    provider = plan.choice.provider
+    vendors.about(provider)
+    time = rehearsal.clock.Virtual(now)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="planner-rehearsal-")))
+        stack.enter_context(_straight_to_loopback())
+        server = stack.enter_context(
+            rehearsal.Server(clock=time.clock, seed=plan.demand.seed, conduct=_conduct(plan))
+        )
+        seat = Seat(
+            catalog=catalog,
+            clock=time.clock,
+            data=folder,
+            key=Key(secret=Secret("rehearsal"), found_in="the rehearsal"),
+            rehearsal=True,
+            narrate=narrate,
+        )
+        terms = replace(terms, base_url=server.base_url(provider))
+        handoff = stack.enter_context(submitting(path, seat, terms))
+        job = handoff.admit()
+        step = handoff.drive().run()
+        return Rehearsed(
+            ready=handoff.ready,
+            step=step,
+            tally=handoff.tally(),
+            began=now,
+            ended=time.now(),
+            billed=handoff.ledger.exposure(job.id).billed,
+            requests=len(server.record.sent),
+            paid=sum(
+                each.made is not None and each.route == "batches.create"
+                for each in server.record.sent
+            ),
+        )
+
+
+def _conduct(plan: Plan) -> Any:
+    """A vendor that takes as long, and answers at such length, as the plan expects."""
+    from planner.handoff import rehearsal
+
+    usual = USUAL if plan.finish.p50 is None else float(plan.finish.p50)
+    length = plan.tokens.output.value / max(plan.workload.rows.value, 1)
+    return rehearsal.Conduct(
+        answers=rehearsal.Answers(mean=max(length, 1.0)),
+        turnaround=rehearsal.spread(usual, SPREAD),
+    )
+
+
+@contextlib.contextmanager
+def _straight_to_loopback() -> Iterator[None]:
+    """No proxy stands between a rehearsal and its server, whatever the environment says."""
+    before = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")}
+    os.environ.update(dict.fromkeys(before, "127.0.0.1,localhost"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
