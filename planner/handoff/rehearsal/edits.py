@@ -38,7 +38,7 @@ def refused(fault: Fault, speaker: Speaker, call: Call) -> Reply:
 
 def after(fault: Fault, speaker: Speaker, call: Call, reply: Reply) -> Outcome | None:
     """What becomes of a reply; None: nothing."""
-    if fault.kind in {"drop_after", "reset_after", "late"}:
+    if fault.kind in {"drop_after", "reset_after"}:
         return Lost(reset=fault.kind == "reset_after")
     if fault.kind == "half_reply":
         return Half()

@@ -34,7 +34,7 @@ Kind = Literal[
     "drop_after",  # done, but the connection closes without a reply
     "reset_after",  # the same with a reset
     "status_after",  # done, and answered with `status` all the same
-    "late",  # done only after the client has hung up
+    "late",  # done `after` seconds of the rehearsal's time, no reply; the client waits in vain
     "slow",  # the reply comes `seconds` later (of the machine's time)
     "half_reply",  # the reply breaks off in the middle of its headers
     # the body of the reply is changed
@@ -79,6 +79,8 @@ class Fault:
     """Seconds that the reply asks to wait."""
     seconds: float = 0.2
     """How long a slow reply takes, in the machine's seconds."""
+    after: float = 0
+    """When a late request is done, in seconds of the rehearsal's time."""
     keep: float = 0.5
     """How much of a cut body is sent."""
 

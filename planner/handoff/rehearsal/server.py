@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 from planner.handoff.rehearsal import edits
 from planner.handoff.rehearsal.anthropic_protocol import Anthropic
 from planner.handoff.rehearsal.faults import BEFORE, Fault, Script
-from planner.handoff.rehearsal.http import Connections, Reply
+from planner.handoff.rehearsal.http import Connections, Lost, Reply
 from planner.handoff.rehearsal.laws import Answers, Billed, Latency, steady
 from planner.handoff.rehearsal.limits import Realtime
 from planner.handoff.rehearsal.openai_protocol import OpenAI
@@ -126,6 +126,7 @@ class Server:
             each.provider: each(clock) for each in (Anthropic, OpenAI)
         }
         self._parent = folder
+        self._overdue: list[tuple[datetime, Speaker, Call]] = []
 
     # --- life ---------------------------------------------------------------------------
 
@@ -194,6 +195,7 @@ class Server:
         name, ids = speaker.route(request.method, path)
         route = f"{provider}.{name or 'unknown'}"
         faults = self.script.met(route)
+        await self._catch_up()
         call = self._call(speaker, request, name, ids)
         creating = name == "batches.create"
         self._creating(creating)
@@ -244,7 +246,7 @@ class Server:
             if fault.kind in BEFORE:
                 return edits.before(fault, speaker, call)
             if fault.kind == "late":
-                await peer.gone()
+                return await self._late(speaker, call, fault, peer)
         reply = await self._real(speaker, call)
         outcome: Outcome = reply
         for fault in faults:
@@ -252,6 +254,21 @@ class Server:
                 await asyncio.sleep(fault.seconds)
             outcome = edits.after(fault, speaker, call, reply) or outcome
         return outcome
+
+    async def _late(self, speaker: Speaker, call: Call, fault: Fault, peer: Peer) -> Lost:
+        """Hold the connection; the request is done before anything that comes after its time."""
+        call.now += timedelta(seconds=fault.after)
+        self._overdue.append((call.now, speaker, call))
+        await peer.gone()
+        await self._catch_up()
+        return Lost()
+
+    async def _catch_up(self) -> None:
+        """Do what is overdue, each thing once, at its own time."""
+        due = [each for each in self._overdue if each[0] <= self.clock.now()]
+        self._overdue = [each for each in self._overdue if each not in due]
+        for _, speaker, call in due:
+            await self._real(speaker, call)
 
     async def _real(self, speaker: Speaker, call: Call) -> Reply:
         if not _key(call.request):
