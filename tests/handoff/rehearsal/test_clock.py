@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time as time_
 from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.handoff.rehearsal.clock import Jumping, Scaled, Virtual
+from planner.handoff.rehearsal.clock import Jumping, Leaping, Scaled, Virtual
 from tests.answers import NOW
 
 SECONDS = st.floats(-10, 1e6)
@@ -68,7 +69,21 @@ def test_scaled_time_runs_forwards() -> None:
     assert time.clock.now() - before >= timedelta(seconds=20)
 
 
-@pytest.mark.parametrize("made", [Virtual, Jumping, lambda start: Scaled(start, 2)])
+def test_leaping_time_runs_forwards_and_leaps_over_sleep() -> None:
+    time = Leaping(NOW, speed=1_000)
+    began = time_.monotonic()
+    time.clock.sleep(86_400)
+    asyncio.run(time.clock.pause(10))  # type: ignore[arg-type]
+    passed = time.clock.now() - NOW
+    assert passed >= timedelta(seconds=86_410)
+    assert time_.monotonic() - began < 86_400 / 1_000
+
+
+@pytest.mark.parametrize(
+    "made",
+    [Virtual, Jumping, lambda start: Scaled(start, 2), lambda start: Leaping(start, 2)],
+    ids=["virtual", "jumping", "scaled", "leaping"],
+)
 def test_time_has_a_zone(made: type[Virtual]) -> None:
     with pytest.raises(AssertionError):
         made(datetime(2026, 11, 22))  # noqa: DTZ001 -- the point
