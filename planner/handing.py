@@ -784,10 +784,7 @@ def rehearse(
             ended=time.now(),
             billed=handoff.ledger.exposure(job.id).billed,
             requests=len(server.record.sent),
-            paid=sum(
-                each.made is not None and each.route == "batches.create"
-                for each in server.record.sent
-            ),
+            paid=server.paid(provider).total(),
         )
 
 

@@ -113,12 +113,19 @@ def open_screen(
 
 
 def history_of(arguments: Arguments) -> tuple[FinishedJob, ...]:
-    """The finished batches of the file that is named."""
-    if "history" not in arguments:
-        return ()
-    from planner import job
+    """The finished batches of the file that is named, else the ledger's own where there is one."""
+    if "history" in arguments:
+        from planner import job
 
-    return job.history(Path(arguments["history"]))
+        return job.history(Path(arguments["history"]))
+    from planner.handoff import home
+
+    data = home.data_home()
+    if not (data / home.LEDGER).is_file():
+        return ()
+    from planner import standing
+
+    return standing.history(data)
 
 
 def known_of(arguments: Arguments, now: datetime) -> Known | None:
