@@ -17,7 +17,6 @@ from planner.handoff.vendor import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from planner.handoff.desk import Desk
     from planner.handoff.ledger import Attempt
@@ -28,8 +27,6 @@ LISTED_FROM: Final = 4
 """So many open batches are asked for by one listing; fewer, one by one."""
 SOONEST, LATEST, SHARE_OF_AGE = 10.0, 300.0, 0.05
 """Seconds between two looks at a batch: a share of its age, within these."""
-WRITTEN_EVERY: Final = timedelta(minutes=15)
-"""A look that finds nothing new costs no commit, unless the last one is so long ago."""
 GONE_AFTER: Final = timedelta(minutes=10)
 """A batch that is not found for so long, and GONE_LOOKS times, is gone."""
 GONE_LOOKS: Final = 3
@@ -41,7 +38,6 @@ class Following:
     def __init__(self, desk: Desk, resolver: Resolver) -> None:
         self._desk, self._resolver = desk, resolver
         self._hints: dict[int, float] = {}
-        self._asked: dict[int, datetime] = {}
 
     def step(self) -> Step | None:
         """Ask how the batches stand whose turn it is."""
@@ -74,7 +70,7 @@ class Following:
     def _left(self, attempt: Attempt) -> float:
         """Seconds until this batch is asked for again."""
         now = self._desk.now
-        seen = self._asked.get(attempt.shard) or attempt.last_poll or attempt.created_at or now
+        seen = attempt.last_poll or attempt.created_at or now
         age = (now - (attempt.created_at or seen)).total_seconds()
         every = min(max(age * SHARE_OF_AGE, SOONEST), LATEST)
         every = max(every, self._hints.get(attempt.shard, 0))
@@ -101,7 +97,6 @@ class Following:
     def _seen(self, attempt: Attempt, batch: Batch | None) -> None:
         """What a batch says of itself, into the ledger."""
         assert attempt.batch_id is not None
-        self._asked[attempt.shard] = self._desk.now
         try:
             batch = batch or self._desk.vendor.retrieve(attempt.batch_id)
         except RefusedError as error:
@@ -118,11 +113,8 @@ class Following:
             self._goes_on(attempt, batch)
 
     def _goes_on(self, attempt: Attempt, batch: Batch) -> None:
-        """Into the ledger where something is new; else now and then, for whoever watches."""
         desk, before = self._desk, attempt.status
-        kept = attempt.last_poll is not None and desk.now - attempt.last_poll < WRITTEN_EVERY
-        if not kept or (attempt.status, attempt.counts) != (batch.status, batch.counts):
-            attempt = desk.learn(attempt, last_poll=desk.now, **standing(batch))
+        attempt = desk.learn(attempt, last_poll=desk.now, **standing(batch))
         strange = batch.phase == "unknown" and before != batch.status
         kind = "strange_status" if strange else "polled"
         desk.tell(kind, attempt, status=batch.status, **figures(batch))

@@ -7,11 +7,13 @@ submitter is made, killed and made again on it.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from unittest import mock
 
 from planner import catalog as catalogs
 from planner import drafting, pipeline
@@ -101,12 +103,17 @@ class World:
     faults: Collection[rehearsal.Fault] = ()
     conduct: rehearsal.Conduct = QUICK
     cap: Usd | None = None
+    key: str = "rehearsal"
     news: list[News] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     """Every durable step that was passed."""
 
     def __enter__(self) -> Self:
         self.home = home(self.parent)
+        # Loopback needs no certificates, and reading the machine's takes longer than a job does.
+        none = {"SSL_CERT_FILE": "", "SSL_CERT_DIR": str(self.home)}
+        self._patch = mock.patch.dict(os.environ, none)
+        self._patch.start()
         self.time = rehearsal.clock.Virtual(NOW)
         self.server = rehearsal.Server(
             clock=self.time.clock, faults=self.faults, conduct=self.conduct
@@ -116,6 +123,7 @@ class World:
 
     def __exit__(self, *error: object) -> None:
         self.server.__exit__(*error)
+        self._patch.stop()
         shutil.rmtree(self.home)
 
     @property
@@ -162,9 +170,16 @@ class World:
         )
 
     def run(
-        self, *, kill_at: int | None = None, steps: int | None = None, **more: Any
-    ) -> Step | None:
-        """One process: to its end, or killed at its n-th durable step (None then)."""
+        self,
+        *,
+        kill_at: int | None = None,
+        steps: int | None = None,
+        until_kind: str | None = None,
+        cancel: bool = False,
+        adopt: tuple[int, str] | None = None,
+        **more: Any,
+    ) -> Step:
+        """One process: to its end, so many steps, or killed at its n-th durable one (`Killed`)."""
         passed = 0
 
         def checkpoint(step: str) -> None:
@@ -177,25 +192,47 @@ class World:
         vendor = None
         try:
             with Ledger.open(self.home, checkpoint=checkpoint) as ledger:
-                vendor = self.vendor()
+                vendor = self.vendor(self.key)
                 with ledger.lock(self.made.plan.nonce):
                     loop = self.submitter(ledger, vendor, checkpoint, **more)
-                    return self._steps(loop, steps)
-        except Killed:
-            return None
+                    if cancel:
+                        loop.cancel()
+                    if adopt is not None:
+                        loop.adopt(*adopt)
+                    return self._steps(loop, steps, until_kind)
         finally:
             if vendor is not None:
                 vendor.close()
 
-    def _steps(self, loop: Submitter, most: int | None) -> Step:
+    def killed(self, at: int, **more: Any) -> bool:
+        """One process that is killed at its n-th durable step; False where it ends before."""
+        try:
+            self.run(kill_at=at, **more)
+        except Killed:
+            return True
+        return False
+
+    def _steps(self, loop: Submitter, most: int | None, until_kind: str | None) -> Step:
         for _ in range(most or 2000):
             step = loop.step()
-            if step.over is not None:
+            if step.over is not None or until_kind in self.kinds():
                 return step
             if step.wait:
                 self.time.sleep(step.wait)
         assert most is not None, f"the loop does not end: {self.kinds()[-20:]}"
         return step
+
+    def send(self, shard: Path, rows: int | None = None) -> str:
+        """Somebody else's batch in the same account; its id. `rows`: only the first so many."""
+        if rows is not None:
+            whole = json.loads(shard.read_bytes())
+            shard = self.home / "theirs.json"
+            shard.write_text(json.dumps({"requests": whole["requests"][:rows]}))
+        vendor = self.vendor()
+        try:
+            return vendor.create(shard, file_id=None, endpoint="", tags={}).id
+        finally:
+            vendor.close()
 
     # --- what a test asks ---------------------------------------------------------------
 

@@ -48,12 +48,12 @@ class Count:
         the answer must bring it to the same end.
         """
         step = world.run()
-        if step is not None and step.over == "stopped":
+        if step.over == "stopped":
             self.asked += "held" in world.kinds()
             step = world.run(on_unknown="rearm")
         paid = world.paid()
         twice = any(n > 1 for n in paid)
-        lost = step is None or step.over != "done" or 0 in paid or not world.right()
+        lost = step.over != "done" or 0 in paid or not world.right()
         self.cases, self.duplicates, self.losses = (
             self.cases + 1,
             self.duplicates + twice,
@@ -92,7 +92,7 @@ def matrix(
             steps = durable_steps(job, path, faults)
             for kill_at in range(1, steps + 1)[every[drops]]:
                 with World(job, path, faults=faults) as world:
-                    assert world.run(kill_at=kill_at) is None
+                    assert world.killed(kill_at)
                     count.take(f"kill {kill_at} ({world.steps[kill_at - 1]})", world)
             yield f"{provider}, {drops} replies lost", count
 
