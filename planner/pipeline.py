@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from planner.catalog.freshness import Freshness, freshness
 from planner.decision import assessment, flips, matrix, options, timing
 from planner.errors import InputError, UnknownFactError, did_you_mean
 from planner.job import after
-from planner.workload import counting, media, readers, tokens
+from planner.workload import calibration, counting, media, readers, tokens
 from planner.workload import profile as profiles
 from planner.workload import prompt as prompts
 
@@ -138,18 +138,36 @@ def labels(models: Sequence[Model]) -> tuple[str, ...]:
 # --- measuring --------------------------------------------------------------------------
 
 
+class Remote(Protocol):
+    """Vendors that count a text for whoever asks: rows leave the machine through this alone."""
+
+    def counting(self, model: Model, texts: Sequence[str]) -> Callable[[str], int] | None:
+        """How the model's vendor counts the texts of these pieces; None where it does not."""
+
+
 def measure(
-    catalog: Catalog, job: Job, progress: Progress | None = None, known: Known | None = None
+    catalog: Catalog,
+    job: Job,
+    progress: Progress | None = None,
+    known: Known | None = None,
+    remote: Remote | None = None,
 ) -> Measured:
     """Count the workload for every model asked about, or take the figures given instead.
 
     `known` is what pilots and finished jobs have taught; it is used where nothing is given.
+    `remote` measures the tokens that only a vendor can count (--measure).
     """
     models, named = chosen_models(catalog, job.models)
     _known_names(catalog, models, job)
     if job.workload is None:
+        if remote is not None:
+            raise InputError.of(
+                "nothing-to-measure",
+                "there are no rows whose tokens could be measured",
+                hint="name a file, or leave --measure out",
+            )
         return _from_figures(job, models, named=named)
-    return _from_file(job, models, named=named, progress=progress, known=known)
+    return _from_file(job, models, named=named, progress=progress, known=known, remote=remote)
 
 
 def _from_figures(job: Job, models: tuple[Model, ...], *, named: bool) -> Measured:
@@ -185,6 +203,7 @@ def _from_file(
     named: bool,
     progress: Progress | None,
     known: Known | None,
+    remote: Remote | None,
 ) -> Measured:
     assert job.workload is not None
     workload = readers.open_workload(job.workload, format=job.input_format)
@@ -207,12 +226,15 @@ def _from_file(
     if job.output.sample is not None:
         answers = read_answers(job, encodings)
     facts = _facts(job.workload, workload, counted)
+    shown = _by_vendors(remote, models, counters, job, workload, chosen.prompt)
     made = tuple(
         _profile(
             job, model, label, counter, counted, answers,
-            learned=_learned(known, model, counter, chosen.prompt, facts),
+            learned=_learned(known, model, counter, chosen.prompt, facts), measured=measured,
         )
-        for model, label, counter in zip(models, labels(models), counters, strict=True)
+        for model, label, counter, measured in zip(
+            models, labels(models), counters, shown, strict=True
+        )
     )  # fmt: skip
     return Measured(
         job=job,
@@ -236,15 +258,16 @@ def _profile(
     answers: Mapping[str, tokens.Tally],
     *,
     learned: Evidence | None,
+    measured: tokens.Counter | None,
 ) -> TokenProfile:
     output = _output(job, model, counter, answers, counted, learned)
     made = profiles.counted_profile(
         counted,
         model=label,
-        counter=_calibrated(counter, counted, learned),
+        counter=measured or _calibrated(counter, counted, learned),
         output=output,
         of_rows=job.of_rows,
-        shared_prefix=job.shared_prefix or _shared_prefix(counted, counter),
+        shared_prefix=job.shared_prefix or _shared_prefix(counted, measured or counter),
         seed=job.seed,
         edges=_edges(model),
     )
@@ -273,6 +296,27 @@ def _learned(
         workload=facts.digest,
         counter=counter.id,
     )
+
+
+def _by_vendors(
+    remote: Remote | None,
+    models: Sequence[Model],
+    counters: Sequence[tokens.Counter],
+    job: Job,
+    workload: readers.Workload,
+    prompt: prompts.Prompt,
+) -> tuple[tokens.Counter | None, ...]:
+    """Each model's counter as its vendor's own counts have shown it; None: as it was."""
+    if remote is None:
+        return (None,) * len(models)
+    texts = calibration.pieces(workload, prompt, seed=job.seed, skip_bad=job.skip_bad_rows)
+    made: list[tokens.Counter | None] = []
+    for model, counter in zip(models, counters, strict=True):
+        exact = counter.grade is tokens.Grade.EXACT or not texts
+        theirs = None if exact else remote.counting(model, texts)
+        found = None if theirs is None else calibration.ratio(texts, counter.text, theirs)
+        made.append(None if found is None else calibration.measured(counter, found))
+    return tuple(made)
 
 
 LEAST_BAND = Fraction(1, 200)

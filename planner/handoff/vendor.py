@@ -261,3 +261,20 @@ class RealtimeVendor(Protocol):
 
     async def close(self) -> None:
         """Let connections go."""
+
+
+# --- counting ---------------------------------------------------------------------------
+
+
+class TokenVendor(Protocol):
+    """One vendor's own counts of tokens; they cost nothing, and the text is sent."""
+
+    @property
+    def account(self) -> Account:
+        """Resolved when the vendor was opened."""
+
+    def count(self, model: str, text: str) -> int:
+        """Tokens of one user message with that text; RefusedError, NotSentError, AmbiguousError."""
+
+    def close(self) -> None:
+        """Let connections go."""

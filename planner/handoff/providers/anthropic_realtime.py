@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from planner.handoff.providers import anthropic_wire as words
 from planner.handoff.providers import wire
-from planner.handoff.vendor import Account, RefusedError, Reply
 
 if TYPE_CHECKING:
     from planner.handoff.keys import Key
+    from planner.handoff.vendor import Reply
 
 ENDPOINT = "/v1/messages"
 
@@ -28,23 +28,7 @@ class AnthropicRealtime:
             http_client=anthropic.DefaultAsyncHttpxClient(follow_redirects=False),
         )
         self._line = wire.Line(words.WORDS, key)
-        self.account = self._whose(key, base_url)
-
-    def _whose(self, key: Key, base_url: str | None) -> Account:
-        """Told by a list of at most one batch, which costs nothing, as for batches."""
-        client = words.client(key, base_url)
-        try:
-            _, response = self._line.object(
-                lambda: client.messages.batches.with_raw_response.list(limit=1).http_response
-            )
-            return words.account(client, self._line, response.headers)
-        except RefusedError as error:
-            # A key may be allowed to ask and not to list; then nobody says whose it is.
-            if error.kind not in {"missing", "access"} or error.status in {401, 402}:
-                raise
-            return words.account(client, self._line, {})
-        finally:
-            client.close()
+        self.account = words.whose(key, base_url)
 
     async def ask(self, custom_id: str, endpoint: str, body: bytes) -> Reply:
         """Send one row's body exactly as it is; every failure comes back as a Reply."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from planner.handoff import keys
 from planner.handoff.providers import wire
 from planner.handoff.usage import Usage
-from planner.handoff.vendor import Account, RowResult
+from planner.handoff.vendor import Account, RefusedError, RowResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,6 +121,26 @@ def account(client: anthropic.Anthropic, line: wire.Line, headers: Mapping[str, 
         workspace=wire.named(headers.get("anthropic-workspace-id")),
         settings=line.settings(),
     )
+
+
+def whose(key: Key, base_url: str | None) -> Account:
+    """Whose a key is, told by a list of at most one batch, which costs nothing, as for batches.
+
+    A key may be allowed to ask and not to list; then nobody says whose it is.
+    """
+    asking = client(key, base_url)
+    line = wire.Line(WORDS, key)
+    try:
+        _, response = line.object(
+            lambda: asking.messages.batches.with_raw_response.list(limit=1).http_response
+        )
+        return account(asking, line, response.headers)
+    except RefusedError as error:
+        if error.kind not in {"missing", "access"} or error.status in {401, 402}:
+            raise
+        return account(asking, line, {})
+    finally:
+        asking.close()
 
 
 # --- answers -----------------------------------------------------------------------------

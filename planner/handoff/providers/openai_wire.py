@@ -7,13 +7,14 @@ statuses it does not know through, and gateways in front of the vendor add some.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import VendorError
 from planner.handoff import keys
 from planner.handoff.providers import wire
 from planner.handoff.usage import Usage
-from planner.handoff.vendor import Account, RowResult
+from planner.handoff.vendor import Account, RefusedError, RowResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -127,6 +128,26 @@ def account(client: openai.OpenAI, line: wire.Line, headers: Mapping[str, str]) 
     )
 
 
+def whose(key: Key, base_url: str | None) -> Account:
+    """Whose a key is, told by a list of at most one batch, which costs nothing, as for batches.
+
+    A key may be allowed to ask and not to list; then nobody says whose it is.
+    """
+    asking = client(key, base_url)
+    line = wire.Line(WORDS, key)
+    try:
+        _, response = line.object(
+            lambda: asking.batches.with_raw_response.list(limit=1).http_response
+        )
+        return account(asking, line, response.headers)
+    except RefusedError as error:
+        if error.kind not in {"missing", "access"} or error.status in {401, 402}:
+            raise
+        return account(asking, line, {})
+    finally:
+        asking.close()
+
+
 # --- answers -----------------------------------------------------------------------------
 
 
@@ -186,8 +207,6 @@ def answered(custom_id: str, body: Mapping[str, Any]) -> RowResult:
 
 
 def _tiered(found: Usage | None, body: Mapping[str, Any]) -> Usage | None:
-    from dataclasses import replace
-
     tier = wire.named(body.get("service_tier"))
     return found if found is None else replace(found, tier=tier)
 

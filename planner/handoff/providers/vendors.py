@@ -15,7 +15,7 @@ from planner.handoff.keys import Key, Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from planner.handoff.vendor import BatchVendor, RealtimeVendor, RowResult
+    from planner.handoff.vendor import BatchVendor, RealtimeVendor, RowResult, TokenVendor
 
 BATCHES: Mapping[str, str] = {
     "anthropic": "planner.handoff.providers.anthropic_batches",
@@ -29,6 +29,11 @@ REALTIME: Mapping[str, str] = {
 }
 """Vendor -> the module with its `open_realtime`."""
 
+
+COUNTS: Mapping[str, str] = {
+    "anthropic": "planner.handoff.providers.anthropic_counts",
+}
+"""Vendor that counts a text for nothing -> the module with its `open_counts`."""
 
 PROOFS: Mapping[str, Mapping[str, str]] = {
     "anthropic": {"batch": "batch", "standard": "standard"},
@@ -99,6 +104,14 @@ def open_realtime(
     """A vendor's single requests; errors as of `open_batches`."""
     opened = import_module(_module(REALTIME, provider)).open_realtime(key, base_url)
     return cast("RealtimeVendor", opened)
+
+
+def open_counts(
+    provider: str, *, base_url: str | None = None, key: Key | None = None
+) -> TokenVendor:
+    """A vendor's own token counts; errors as of `open_batches`."""
+    opened = import_module(_module(COUNTS, provider)).open_counts(key, base_url)
+    return cast("TokenVendor", opened)
 
 
 def reading(provider: str) -> Callable[[bytes], RowResult]:
