@@ -24,7 +24,7 @@ from planner.handoff import plan as plans
 from planner.handoff.billing import Bill, Book
 from planner.handoff.providers import vendors
 from planner.handoff.reconcile import Actual, Reconciliation, Rows, VendorTotal, reconcile
-from planner.handoff.usage import BUCKETS, Usage
+from planner.handoff.usage import BUCKETS, VENDOR_USAGE, Usage
 from planner.money import Usd, total
 from planner.workload.tokens import Grade
 
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 
 PILOT = "pilot"
 """The tag of a plan whose rows were drawn to learn from."""
-
-VENDOR_USAGE = "vendor usage"
-"""The note in the record with which a vendor's own total of a batch is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +113,22 @@ def close(
         day=day,
         unmeasured=seen.unmeasured,
     )
+
+
+def learn(ledger: Ledger, job: Job, catalog: Catalog, now: datetime) -> Lesson | None:
+    """Keep what a job that is over has taught; None where there is nothing to keep.
+
+    A rehearsal teaches nothing, a pilot is kept by whoever ran it, and a job whose files are
+    gone has only what it taught before.
+    """
+    known = learned.lesson_of(ledger, job.id)
+    if job.rehearsal or job.state not in ("done", "stopped"):
+        return known
+    if (known is not None and known.source == "pilot") or not readable(ledger, job):
+        return known
+    lesson = close(ledger, job, catalog=catalog).lesson
+    learned.keep(ledger, lesson, now)
+    return lesson
 
 
 def readable(ledger: Ledger, job: Job) -> bool:

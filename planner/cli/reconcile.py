@@ -65,7 +65,7 @@ def _reconcile(arguments: Arguments, clock: Clock) -> int:
             listed=_listed(),
             vendor=_vendor_total(arguments),
         )
-        if not closed.open and not job.rehearsal:
+        if not closed.open and not job.rehearsal and closed.lesson.source == "job":
             learned.keep(ledger, closed.lesson, clock())
     shown = report.Shown(
         closed=closed,
@@ -190,14 +190,10 @@ def _every_lesson(ledger: Ledger, catalog: Catalog, clock: Clock) -> Iterator[Le
     from planner.handoff import learned
 
     for job in ledger.jobs():
-        if job.rehearsal:
-            continue
-        known = learned.lesson_of(ledger, job.id)
-        if known is None and job.state in ("done", "stopped") and closing.readable(ledger, job):
-            known = closing.close(ledger, job, catalog=catalog).lesson
-            learned.keep(ledger, known, clock())
-        if known is not None:
-            yield known
+        known = None if job.rehearsal else learned.lesson_of(ledger, job.id)
+        found = known or closing.learn(ledger, job, catalog, clock())
+        if found is not None:
+            yield found
 
 
 COMMANDS = {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from planner.handoff.desk import FAILURES, Step, standing, waiting
 from planner.handoff.resolve import SKEW
+from planner.handoff.usage import BUCKETS, VENDOR_USAGE
 from planner.handoff.vendor import RefusedError
 
 if TYPE_CHECKING:
@@ -121,6 +122,10 @@ class Following:
 
     def _ended(self, attempt: Attempt, batch: Batch) -> None:
         desk = self._desk
+        if batch.usage is not None:
+            # Kept for reconciliation: what its rows say is held against it.
+            used = {name: getattr(batch.usage, name) for name in BUCKETS}
+            desk.ledger.note(attempt.job, VENDOR_USAGE, desk.now, batch=batch.id, **used)
         facts = {"ended_at": batch.ended or desk.now, "last_poll": desk.now, **standing(batch)}
         attempt = desk.move(attempt, "ended", **facts)
         desk.tell("ended", attempt, status=batch.status, **figures(batch))

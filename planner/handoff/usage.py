@@ -55,6 +55,9 @@ class Usage:
         return Usage(**sums, tier=self.tier if self.tier == other.tier else None)
 
 
+VENDOR_USAGE = "vendor usage"
+"""The note in a job's record that keeps a vendor's own total of a batch."""
+
 BUCKETS = tuple(each.name for each in fields(Usage) if each.name != "tier")
 WRITTEN = ("output", "reasoning")
 PROMPT = tuple(name for name in BUCKETS if name not in WRITTEN)
