@@ -377,7 +377,7 @@ class BatchLeg:
         files = [path for each in told for path in files_of(self.folder, each)]
         lines = lines_of(shard, self.nonce, files, self.parse)
         for index, result in lines.each(self.parse):
-            yield _without(index, newest) if result is None else _with(index, result)
+            yield _without(index, newest) if result is None else answered(index, result)
 
 
 def batch_leg(
@@ -395,7 +395,8 @@ def direct_leg(folder: Path) -> Iterator[Row]:
         yield _with(entry.index, entry.result)
 
 
-def _with(index: int, result: RowResult) -> Row:
+def answered(index: int, result: RowResult) -> Row:
+    """A row with its result."""
     return Row(
         index=index,
         outcome=result.outcome,

@@ -65,28 +65,28 @@ class Submitter:
         and nothing new is sent. `accept_short`: results that stay below the vendor's counts are
         taken as they are. InputError where the vendor is opened for another account.
         """
-        self._desk = Desk(ledger, job, plan, shards, folder, vendor, clock, narrate, checkpoint)
+        self.desk = Desk(ledger, job, plan, shards, folder, vendor, clock, narrate, checkpoint)
         self._form = form
-        self._resolver = Resolver(self._desk, on_unknown)
-        self._following = Following(self._desk, self._resolver)
-        self._harvest = Harvest(self._desk, accept_short=accept_short)
+        self._resolver = Resolver(self.desk, on_unknown)
+        self._following = Following(self.desk, self._resolver)
+        self._harvest = Harvest(self.desk, accept_short=accept_short)
         self._sending = Sending(
-            self._desk, self._resolver, queue or Queue(), gate, self._following.soonest
+            self.desk, self._resolver, queue or Queue(), gate, self._following.soonest
         )
         if job.state == "stopped" and reopen:
-            ledger.settle(job.id, "open", self._desk.now)
-        self._desk.refresh()
+            ledger.settle(job.id, "open", self.desk.now)
+        self.desk.refresh()
         self._resolver.begin()
         self._sending.begin()
 
     @property
     def desk(self) -> Desk:
         """The job as this process knows it, for whoever takes other steps of it in between."""
-        return self._desk
+        return self.desk
 
     def run(self, until: datetime | None = None) -> Step:
         """Step after step to the end, or to a moment; the last step."""
-        clock = self._desk.clock
+        clock = self.desk.clock
         while True:
             step = self.step()
             if step.over is not None or (until is not None and clock.now() >= until):
@@ -115,7 +115,7 @@ class Submitter:
 
     def _first(self, *acts: Callable[[], Step | None]) -> Step | None:
         """What the first does that has something to do, else the shortest wait."""
-        self._desk.refresh()
+        self.desk.refresh()
         waits: list[Step] = []
         for act in acts:
             step = act()
@@ -127,14 +127,14 @@ class Submitter:
 
     def cancel(self) -> None:
         """From now on nothing is sent, and what is out is ended; answers that exist are kept."""
-        desk = self._desk
+        desk = self.desk
         if desk.refresh().state not in ("done", "cancelling"):
             desk.job = desk.ledger.settle(desk.job.id, "cancelling", desk.now)
             desk.tell("cancelling")
 
     def adopt(self, shard: int, batch_id: str) -> None:
         """A person says which batch a shard in doubt became; InputError where it cannot be."""
-        desk = self._desk
+        desk = self.desk
         attempt = next((each for each in desk.within("held") if each.shard == shard), None)
         if attempt is None:
             raise InputError.of("not-in-doubt", f"shard {shard} does not wait for an answer")
@@ -148,7 +148,7 @@ class Submitter:
 
     def write(self) -> Tally:
         """The merged file as far as there are answers, and those of the jobs that it follows."""
-        desk = self._desk
+        desk = self.desk
         parse = desk.vendor.result
         counted = followup.write(
             desk.ledger, desk.job.id, parse, form=self._form, checkpoint=desk.checkpoint
@@ -160,7 +160,7 @@ class Submitter:
 
     def _finish(self) -> Step:
         """Nothing is left to do: write the merged file, and say how it ended."""
-        desk = self._desk
+        desk = self.desk
         swept = self._resolver.sweep()
         if swept is not None:
             return swept
@@ -178,7 +178,7 @@ class Submitter:
 
     def _stopped(self) -> Step:
         """Something waits for a person; a job that is cancelled stays one that is."""
-        desk = self._desk
+        desk = self.desk
         because = desk.job.stopped_because or "a shard waits for an answer"
         if desk.job.state == "open":
             desk.halt(because)
