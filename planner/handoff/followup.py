@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from planner.errors import InputError
 from planner.handoff import build as builds
-from planner.handoff import journal as journals
 from planner.handoff import plan as plans
 from planner.handoff import results
 from planner.money import ZERO, Rate, Usd, amount, difference, scaled, total

@@ -392,7 +392,7 @@ def direct_leg(folder: Path) -> Iterator[Row]:
     """What single requests made of a job's rows, those that are done with; none were, none are."""
     for entry in journals.in_order(folder):
         assert entry.result is not None, "the last word on a row is a result"
-        yield _with(entry.index, entry.result)
+        yield answered(entry.index, entry.result)
 
 
 def answered(index: int, result: RowResult) -> Row:

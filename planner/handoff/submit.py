@@ -79,11 +79,6 @@ class Submitter:
         self._resolver.begin()
         self._sending.begin()
 
-    @property
-    def desk(self) -> Desk:
-        """The job as this process knows it, for whoever takes other steps of it in between."""
-        return self.desk
-
     def run(self, until: datetime | None = None) -> Step:
         """Step after step to the end, or to a moment; the last step."""
         clock = self.desk.clock
