@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from planner.money import dollars, plain
@@ -30,12 +31,15 @@ JOBS = (
     Column(title="ended"),
     Column(title="planned $", right=True),
     Column(title="billed $", right=True),
-    Column(title="low [ expected ] high, * billed"),
+    Column(title="low [ expected | high ], billed *"),
     Column(title="by the deadline"),
 )
 MOST_JOBS = 30
 WIDTH = 31
 """Cells of a chart line; the middle one is the expected cost."""
+HALF = 5
+"""Cells from the expected cost to an end of its interval."""
+_EMPTY = "".join({10: "[", 15: "|", 20: "]"}.get(cell, " ") for cell in range(WIDTH))
 
 
 def _percent(share: float | None) -> str:
@@ -120,19 +124,30 @@ def _deadline(promise: Promise) -> str:
 
 
 def bar(promise: Promise) -> str:
-    """`[` low, `|` expected, `]` high, `*` the bill, on a scale of 0 to twice the expected."""
-    if promise.billed is None or not promise.expected:
+    """The bill on the scale of its own interval: `[` low, `|` expected, `]` high, `*` the bill.
+
+    `<` and `>`: the bill is more than three half-widths away.
+    """
+    if promise.billed is None:
         return ""
-    cells = [" "] * WIDTH
-    for mark, value in (
-        ("[", promise.low),
-        ("]", promise.high),
-        ("|", promise.expected),
-        ("*", promise.billed),
-    ):
-        place = int(value * (WIDTH - 1) / (2 * promise.expected))
-        cells[min(place, WIDTH - 1)] = mark if place < WIDTH or mark != "*" else ">"
+    cells = list(_EMPTY)
+    off, middle = _halves(promise), WIDTH // 2
+    if abs(off) > WIDTH / 2 / HALF:
+        cells[0 if off < 0 else -1] = "<" if off < 0 else ">"
+    else:
+        cells[middle + round(off * HALF)] = "*"
     return "".join(cells).rstrip()
+
+
+def _halves(promise: Promise) -> Fraction:
+    """How far the bill is from the expected cost, in halves of the interval on that side."""
+    assert promise.billed is not None
+    off = Fraction(promise.billed) - Fraction(promise.expected)
+    end = promise.high if off > 0 else promise.low
+    half = abs(Fraction(end) - Fraction(promise.expected))
+    if not half:
+        return Fraction(0) if not off else Fraction(WIDTH) * (1 if off > 0 else -1)
+    return off / half
 
 
 def data(of: Calibration) -> str:
