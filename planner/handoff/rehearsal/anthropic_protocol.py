@@ -431,7 +431,7 @@ def _line(custom_id: str, params: dict[str, Any], world: World) -> tuple[bytes, 
 def _answered(key: str, params: dict[str, Any], world: World) -> Answer:
     length = protocol.text_characters(params, *READ)
     limit = params.get("max_tokens")
-    return world.answers.answer(world.seed, key, characters=length, limit=limit)
+    return protocol.answered(world, key, params, length=length, limit=limit)
 
 
 def _invalid(params: dict[str, Any]) -> RowError | None:

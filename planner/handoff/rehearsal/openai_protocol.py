@@ -645,7 +645,7 @@ def _limit(body: dict[str, Any]) -> int | None:
 
 def _answered(key: str, body: dict[str, Any], world: World) -> Answer:
     length = protocol.text_characters(body, *READ)
-    return world.answers.answer(world.seed, key, characters=length, limit=_limit(body))
+    return protocol.answered(world, key, body, length=length, limit=_limit(body))
 
 
 def _invalid(body: dict[str, Any], url: str) -> RowError | None:

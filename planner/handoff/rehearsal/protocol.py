@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from planner.handoff.rehearsal import schemas
 from planner.handoff.rehearsal.laws import key_of
 from planner.handoff.rehearsal.world import characters, stand
 
@@ -135,6 +136,17 @@ def pattern(path: str) -> re.Pattern[str]:
 def text_characters(params: Mapping[str, Any], *keys: str) -> int:
     """Characters of what a model reads in a request."""
     return sum(characters(params.get(key)) for key in keys)
+
+
+def answered(
+    world: World, key: str, params: dict[str, Any], *, length: int, limit: int | None
+) -> Answer:
+    """What the row of this name is answered: text, or what fits the schema it brings."""
+    made = world.answers.answer(world.seed, key, characters=length, limit=limit)
+    schema = schemas.asked(params)
+    if schema is None or made.truncated:
+        return made
+    return replace(made, text=schemas.answer(schema, world.seed, key))
 
 
 def found(world: World, batch_id: str) -> Batch | None:
