@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 
+from planner.errors import PlannerError
 from planner.tui.plan import PlanScreen
 from planner.tui.widgets import PLACES
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from planner.job import Job
     from planner.pipeline import Estimate
-    from planner.tui.desk import Desk
+    from planner.tui.desk import Answer, Desk
+    from planner.tui.hands import Hands, Said
 
 WIDTHS = ((0, "-slim"), (60, "-narrow"), (120, "-medium"), (160, "-wide"))
 HEIGHTS = ((0, "-flat"), (16, "-short"), (34, "-tall"))
@@ -38,6 +40,7 @@ class PlannerApp(App[None]):
     TITLE = "planner"
     CSS_PATH = "planner.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "submit", "Submit", tooltip="Send the option under the cursor; asks first"),
         Binding("?", "help", "Help", key_display="?", tooltip="The keys of this screen"),
         Binding("f1", "help", "Help", key_display="F1", tooltip="The keys of this screen"),
         Binding("q", "quit", "Quit", tooltip="Leave; nothing is kept and nothing was sent"),
@@ -64,8 +67,18 @@ class PlannerApp(App[None]):
         self.budget = budget
         self._job = job
         self._plan: PlanScreen | None = None
+        self._hands: Hands | None = None
         for name, make in self._places().items():
-            self.add_mode(name, make)
+            if name != place:
+                self.add_mode(name, make)
+
+    def get_default_screen(self) -> Screen[object]:
+        """The first place; as a mode from the start it would have every style read twice."""
+        return self._places()[self.DEFAULT_MODE]()
+
+    def on_mount(self) -> None:
+        """The first place is one among the others, to go back to."""
+        self.add_mode(self.DEFAULT_MODE, self._places()[self.DEFAULT_MODE])
 
     def _places(self) -> Mapping[str, Callable[[], Screen[object]]]:
         """Each place and what makes its screen; all but the first are loaded when they are asked.
@@ -89,7 +102,19 @@ class PlannerApp(App[None]):
             source = Source(file=self.budget, job=self._job, planned=self._planned)
             return BudgetScreen(self.desk, source)
 
-        return {"Plan": plan, "Models": models, "Budget": budget}
+        def jobs() -> Screen[object]:
+            from planner.tui.jobs import JobsScreen
+
+            return JobsScreen(self.desk, self._hands_of)
+
+        return {"Plan": plan, "Models": models, "Jobs": jobs, "Budget": budget}
+
+    def _hands_of(self) -> Hands:
+        """What acts on jobs, for whichever screen asks first."""
+        from planner.tui.hands import Hands
+
+        self._hands = self._hands or Hands(self.desk)
+        return self._hands
 
     def _planned(self) -> Estimate | None:
         """The answer on the Plan screen."""
@@ -99,6 +124,54 @@ class PlannerApp(App[None]):
     def action_place(self, name: str) -> None:
         """Go to another place; each is as it was left."""
         self.switch_mode(name)
+
+    # --- from Plan to Jobs --------------------------------------------------------------
+
+    def check_action(
+        self,
+        action: str,
+        parameters: tuple[object, ...],  # noqa: ARG002 -- the library hands them over
+    ) -> bool | None:
+        """Whether there is an option to submit; everything else goes everywhere."""
+        return action != "submit" or self._option() is not None
+
+    def _option(self) -> tuple[Answer, str] | None:
+        """The option under the cursor of the Plan screen, if that is what is looked at."""
+        plan = self._plan
+        if plan is None or plan not in self.screen_stack[-1:] or plan.state != "answered":
+            return None
+        option = plan.option_id
+        return (plan.shown, option) if plan.shown is not None and option is not None else None
+
+    def action_submit(self) -> None:
+        """Make a plan of the option, and open the door that sends it."""
+        found = self._option()
+        if found is not None:
+            self.run_worker(lambda: self._draft(*found), thread=True, exclusive=True, group="plan")
+
+    def _draft(self, answer: Answer, option: str) -> None:
+        """In a thread: the plan as a file, then the door; or why there is none."""
+        from planner.tui import hands, notices
+        from planner.tui.modals import Sheet
+        from planner.tui.submit import Submit
+
+        try:
+            path = hands.drafted(self.desk, answer, option)
+        except PlannerError as error:
+            self.call_from_thread(
+                self.push_screen, Sheet("Submit", notices.problems(error.problems))
+            )
+        else:
+            door = Submit(self._hands_of(), path)
+            self.call_from_thread(self.push_screen, door, lambda said: self._sent(path, said))
+
+    def _sent(self, plan: Path, said: Said | None) -> None:
+        """To Jobs, which follows it; a plan that nobody said yes to is not kept."""
+        if said is None:
+            plan.unlink(missing_ok=True)
+        else:
+            self.action_place("Jobs")
+            self.notify(said.text, severity="information" if said.good else "error")
 
     def action_help(self) -> None:
         """The keys of the screen that is seen."""

@@ -78,10 +78,11 @@ class Grid:
             if over <= self._slack(widths) or not self.columns[place].rank:
                 break
             widths[place] = 0
-        for place, column in enumerate(self.columns):
-            over = _taken(widths) - width
-            if over > 0 and column.gives and widths[place]:
-                widths[place] = max(min(column.gives, widths[place]), widths[place] - over)
+        for least in ([each.wants for each in self.columns], [each.gives for each in self.columns]):
+            for place, floor in enumerate(least):
+                over = _taken(widths) - width
+                if over > 0 and floor and widths[place] > floor:
+                    widths[place] = max(floor, widths[place] - over)
         return tuple(widths)
 
     def _slack(self, widths: Sequence[int]) -> int:

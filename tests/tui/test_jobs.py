@@ -1,0 +1,209 @@
+"""Jobs as a person sees them, from a ledger that was written for it; and the door to send one."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from planner import catalog
+from planner.handoff import build as builds
+from planner.handoff import plan as plans
+from planner.handoff.build import Shard
+from planner.handoff.ledger import Ledger
+from planner.handoff.vendor import Counts
+from planner.money import Usd
+from planner.tui.app import PlannerApp
+from planner.tui.desk import Desk
+from tests.answers import NOW
+from tests.handoff import jobs as made
+from tests.tui.frames import Seat, check, line_with
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from planner.catalog import Catalog
+    from planner.handoff.plan import Plan
+
+pytestmark = pytest.mark.anyio
+
+BEGUN = NOW - timedelta(hours=2)
+ROWS = 4000
+
+
+def planned(path: str, *, due: datetime | None = None, **request: Any) -> Plan:
+    """A plan of 4,000 rows: typically 30m, 95 % by 8h07, $40 expected."""
+    before = made.plan(**request).model_dump(mode="json", by_alias=True)
+    before.pop("id")
+    before["created"] = BEGUN.isoformat()
+    before["workload"]["path"] = path
+    before["workload"]["rows"] = dict.fromkeys(("value", "low", "high"), ROWS)
+    before["cost"]["expected"] = "40"
+    before["demand"]["deadline"] = None if due is None else due.isoformat()
+    return plans.sealed(before)
+
+
+class Book:
+    """A ledger, and jobs in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ledger = Ledger.open(folder)
+
+    def job(self, plan: Plan, shards: int = 2) -> str:
+        """A job of so many batches, none of them sent."""
+        folder = self.ledger.job_folder(plan.nonce)
+        folder.mkdir(parents=True)
+        plans.write(plan, folder / builds.PLAN)
+        parts = [
+            Shard(
+                shard=n,
+                file=f"shard-{n}.jsonl",
+                rows=ROWS // shards,
+                first=n * (ROWS // shards),
+                bytes=1000,
+                sha256=f"{n}" * 64,
+                estimated_input_tokens=1000,
+            )
+            for n in range(shards)
+        ]
+        lines = "\n".join(each.as_json(plan.id) for each in parts)
+        (folder / builds.MANIFEST).write_text(lines, encoding="utf-8")
+        self.ledger.admit(
+            plan, made.ACCOUNT, {}, parts, [made.CEILING] * shards, Usd(Decimal(60)), BEGUN
+        )
+        return plan.nonce
+
+    def send(self, job: str, shard: int) -> None:
+        """At the vendor since the beginning."""
+        attempt = self.ledger.attempts(job)[shard]
+        attempt = self.ledger.move(attempt, "send", BEGUN)
+        facts = {"batch_id": f"batch-{job}-{shard}", "created_at": BEGUN}
+        self.ledger.move(attempt, "created", BEGUN, **facts)
+
+    def end(self, job: str, shard: int, minutes: int, **counts: int) -> None:
+        """Over, brought home and merged."""
+        at = BEGUN + timedelta(minutes=minutes)
+        attempt = self.ledger.attempts(job)[shard]
+        found = Counts(total=ROWS // 2, **counts)
+        attempt = self.ledger.move(attempt, "ended", at, ended_at=at, counts=found)
+        attempt = self.ledger.move(attempt, "fetched", at)
+        self.ledger.move(attempt, "merged", at)
+
+
+@pytest.fixture
+def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
+    monkeypatch.setenv("PLANNER_DATA", str(tmp_path / "data"))
+    return Book(tmp_path / "data")
+
+
+@asynccontextmanager
+async def at(facts: Catalog) -> AsyncIterator[Seat]:
+    desk = Desk(catalog_loader=lambda: facts, clock=lambda: NOW, on=NOW.date())
+    app = PlannerApp(desk, None, place="Jobs")
+    app.animation_level = "none"
+    async with app.run_test(size=(80, 24)) as pilot:
+        yield Seat(app, pilot)
+
+
+async def test_without_jobs_it_says_how_to_get_one(
+    facts: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANNER_DATA", str(tmp_path / "none"))
+    async with at(facts) as here:
+        check("jobs-empty", await here.settle())
+
+
+async def test_jobs_and_the_one_under_the_cursor(facts: Catalog, book: Book) -> None:
+    going = book.job(planned("tickets.jsonl", due=NOW + timedelta(hours=3)))
+    book.send(going, 0)
+    book.send(going, 1)
+    book.end(going, 0, 70, succeeded=ROWS // 2)
+    done = book.job(planned("evals.jsonl", max_output_tokens=64))
+    for shard in (0, 1):
+        book.send(done, shard)
+        book.end(done, shard, 20 + shard, succeeded=ROWS // 2 - 3, errored=3)
+    book.ledger.settle(done, "done", BEGUN + timedelta(minutes=22))
+    async with at(facts) as here:
+        text = await here.sizes()
+        check("jobs", text)
+        await here.pilot.resize_terminal(80, 24)
+        await here.settle()
+        frames = [await here.press("home"), await here.press("down")]
+        ours = next(each for each in frames if "Slower than usual" in each)
+        assert "Due in 3h (15:00 UTC)" in ours
+        assert "2,000 answered, 2,000 at the vendor" in ours
+        assert "r Follow" in ours
+        assert "c End" in ours
+        other = next(each for each in frames if each != ours)
+        assert "Over after 21m; planned: typically 30m, 95 % by 8h07." in other
+        assert "6 failed" in other
+        assert "t Try again" in other
+        assert "c End" not in other
+
+
+async def test_a_stopped_job_says_why_and_what_next(facts: Catalog, book: Book) -> None:
+    job = book.job(planned("rows.jsonl"))
+    book.ledger.settle(job, "stopped", NOW, because="the vendor says: credit balance is too low")
+    async with at(facts) as here:
+        text = await here.settle()
+        assert "! stopped" in line_with(text, "rows.jsonl", "$0")
+        assert "credit balance is too low" in text
+        assert "r goes on, once the reason is gone" in text
+
+
+async def test_without_a_key_following_is_refused_and_nothing_breaks(book: Book) -> None:
+    book.job(planned("rows.jsonl"))
+    async with at(catalog.load()) as here:
+        await here.settle()
+        text = await here.press("r")
+        assert "no key for Anthropic" in text
+        assert "hint: set ANTHROPIC_API_KEY" in text
+        assert here.app.is_running
+        assert "r Follow" in text, "it may be tried again"
+
+
+async def test_ending_a_job_needs_the_word(facts: Catalog, book: Book) -> None:
+    job = book.job(planned("rows.jsonl"))
+    async with at(facts) as here:
+        await here.settle()
+        text = await here.press("c")
+        assert f"End job {job}?" in text
+        assert "End job" in await here.press("y", "enter"), "a y is not the word"
+        await here.press("escape")
+        assert len(here.app.screen_stack) == 1
+
+
+async def test_a_process_that_holds_the_job_keeps_it(facts: Catalog, book: Book) -> None:
+    job = book.job(planned("rows.jsonl"))
+    with book.ledger.lock(job):
+        async with at(facts) as here:
+            text = await here.settle()
+            assert "> running" in text
+            assert "r Follow" not in text
+
+
+def test_a_share_of_rows_is_a_count_and_no_probability() -> None:
+    from planner.tui import work
+
+    assert work._share(4, 4) == "100 %"
+    assert work._share(3999, 4000) == ">99 %"
+    assert work._share(0, 4) == "0 %"
+
+
+def test_the_course_never_leaves_its_frame(book: Book) -> None:
+    from planner import standing
+    from planner.tui import work
+    from planner.tui.pieces import cells
+
+    job = book.job(planned("rows.jsonl", due=NOW))
+    it = standing.standing(book.ledger, job)
+    for width in range(20, 130, 7):
+        for height in range(3, 30, 5):
+            lines = work.completion(it, NOW + timedelta(hours=30), width, height)
+            assert len(lines) <= height
+            assert all(cells(line) <= width for line in lines), (width, height)
