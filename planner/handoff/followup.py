@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     Parse = Callable[[bytes], RowResult]
 
 FOLDER: Final = "followup"
+FORMAT: Final = "batch"
+"""Its rows are requests already."""
 KEY: Final = "key"
 _ROW: Final = b'{"custom_id":'
 
@@ -165,7 +167,7 @@ def make(
     part.with_suffix(".index").replace(folder / f"{name}.index")
     part.replace(path)
     plans.sync_folder(folder)
-    pinned = {"path": path.name, "format": "jsonl", "bytes": size, "digest": digest}
+    pinned = {"path": path.name, "format": FORMAT, "bytes": size, "digest": digest}
     made = _planned(plan, rows, pinned, now, _left_of_cap(ledger, job))
     standing = plans.read(plan_path) if plan_path.exists() else None
     if standing is None:

@@ -12,12 +12,12 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 from unittest import mock
 
 from planner import catalog as catalogs
 from planner import drafting, pipeline
-from planner.handoff import rehearsal, spending
+from planner.handoff import followup, rehearsal, spending
 from planner.handoff.keys import Key, Secret
 from planner.handoff.ledger import Ledger
 from planner.handoff.providers import vendors
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from planner.handoff.build import Shard
+    from planner.handoff.followup import FollowUp
     from planner.handoff.plan import Plan
-    from planner.handoff.vendor import BatchVendor
+    from planner.handoff.vendor import Batch, BatchVendor
     from planner.money import Usd
 
 MODELS = {"anthropic": "claude-haiku-5-5", "openai": "gpt-6.2-sol"}
@@ -94,6 +95,19 @@ class Killed(BaseException):
     """The process ends here."""
 
 
+class _Disguised:
+    """A vendor whose batches are told otherwise than it tells them."""
+
+    def __init__(self, vendor: BatchVendor, change: Callable[[Batch], Batch]) -> None:
+        self._vendor, self._change = vendor, change
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._vendor, name)
+
+    def retrieve(self, batch_id: str) -> Batch:
+        return self._change(self._vendor.retrieve(batch_id))
+
+
 @dataclass
 class World:
     """One person's data home and one vendor, on one virtual clock."""
@@ -104,6 +118,10 @@ class World:
     conduct: rehearsal.Conduct = QUICK
     cap: Usd | None = None
     key: str = "rehearsal"
+    disguise: Callable[[Batch], Batch] | None = None
+    """What becomes of the vendor's word on a batch on its way to the loop."""
+    follows: str | None = None
+    """The job whose unfinished rows these are."""
     news: list[News] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     """Every durable step that was passed."""
@@ -154,6 +172,7 @@ class World:
             spending.ceilings(plan, self.made.shards),
             self.cap,
             self.time.now(),
+            parent=self.follows,
             rehearsal=True,
         )
         return Submitter(
@@ -193,6 +212,8 @@ class World:
         try:
             with Ledger.open(self.home, checkpoint=checkpoint) as ledger:
                 vendor = self.vendor(self.key)
+                if self.disguise is not None:
+                    vendor = cast("BatchVendor", _Disguised(vendor, self.disguise))
                 with ledger.lock(self.made.plan.nonce):
                     loop = self.submitter(ledger, vendor, checkpoint, **more)
                     if cancel:
@@ -234,15 +255,42 @@ class World:
         finally:
             vendor.close()
 
+    def follow_up(self, *, permanent: bool = False) -> FollowUp | None:
+        """The rows that are left, as a job of their own; `follow` takes it up."""
+        vendor = self.vendor()
+        try:
+            with Ledger.open(self.home) as ledger:
+                job = ledger.job(self.made.plan.nonce)
+                return followup.make(
+                    ledger,
+                    job,
+                    self.made.plan,
+                    vendor.result,
+                    self.time.now(),
+                    permanent=permanent,
+                )
+        finally:
+            vendor.close()
+
+    def follow(self, found: FollowUp) -> None:
+        """From now on the job is this follow-up, built as any plan is."""
+        facts = catalogs.load()
+        ready = drafting.buildable(found.plan, facts, found.workload, self.time.now())
+        out = drafting.build(ready, facts, self.home / "built" / found.plan.nonce)
+        self.follows = self.made.plan.nonce
+        self.made = Made(
+            provider=self.provider, plan=found.plan, folder=out.folder, shards=out.shards
+        )
+
     # --- what a test asks ---------------------------------------------------------------
 
     def kinds(self) -> list[str]:
         """What was narrated, in order."""
         return [each.kind for each in self.news]
 
-    def output(self, name: str = "results.jsonl") -> list[dict[str, Any]]:
+    def output(self, job: str | None = None) -> list[dict[str, Any]]:
         """The merged rows."""
-        path = self.home / "jobs" / self.made.plan.nonce / "out" / name
+        path = self.home / "jobs" / (job or self.made.plan.nonce) / "out" / "results.jsonl"
         with path.open(encoding="utf-8") as stream:
             return [json.loads(line) for line in stream]
 
