@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from planner.decision.turnaround import FinishedJob
     from planner.handoff.learned import Known
     from planner.job import Job
+    from planner.pipeline import Measured
 
 JOB_SUFFIXES = (".yaml", ".yml")
 
@@ -60,6 +61,7 @@ class Screen(Protocol):
 
 def _flags(made: Parser) -> None:
     job_flags(made)
+    measure_flag(made)
     made.add_argument("--explain", metavar="OPTION", help="the arithmetic of one option")
     made.add_argument("--map", action="store_true", help="deadline x volume: what wins where")
     output_flags(made, ("table", "json", "csv", "md"))
@@ -75,8 +77,7 @@ def run(arguments: Arguments, clock: Clock) -> int:
     job = job_of(arguments, now)
     catalog = catalog_of(arguments)
     on = as_of(arguments, now)
-    with Bar(job.workload, keeps=job.exact) as bar:
-        measured = pipeline.measure(catalog, job, bar, known_of(arguments, now))
+    measured = measured_of(arguments, catalog, job, now)
     history = history_of(arguments)
     answer = pipeline.estimate(catalog, measured, job, now=now, on=on, history=history)
     if arguments.get("map"):
@@ -87,6 +88,22 @@ def run(arguments: Arguments, clock: Clock) -> int:
         answer = pipeline.with_flips(answer)
         write(answers.ESTIMATE[arguments.get("format", "table")](answer), arguments)
     return YES if answer.decision.meets else NO
+
+
+def measured_of(arguments: Arguments, catalog: Catalog, job: Job, now: datetime) -> Measured:
+    """The job's rows counted, and measured by their vendors where that is asked for."""
+    from planner import pipeline
+
+    known = known_of(arguments, now)
+    with Bar(job.workload, keeps=job.exact) as bar:
+        if not arguments.get("measure"):
+            return pipeline.measure(catalog, job, bar, known)
+        from planner.handoff import home
+        from planner.measuring import Measuring
+
+        region = job.requirements.region
+        with Measuring(home.data_home(), bar.say, region=region) as remote:
+            return pipeline.measure(catalog, job, bar, known, remote)
 
 
 def open_screen(
@@ -182,6 +199,11 @@ class Bar:
         if self.shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+    def say(self, line: str) -> None:
+        """A line of its own."""
+        sys.stderr.write("\r\x1b[K" * self.shown + f"{line}\n")
+        sys.stderr.flush()
 
     def __call__(self, rows: int, done: int) -> None:
         """Show how far it is; StoppedError after an interrupt that keeps what there is."""
@@ -446,6 +468,15 @@ def job_flags(parser: argparse.ArgumentParser) -> None:
     add("--exact", action="store_true", help="count every row instead (Ctrl-C keeps the estimate)")
     reads(parser, "--seed", "natural", "N", "of whatever is drawn (0)")
     catalog_flags(parser)
+
+
+def measure_flag(parser: argparse.ArgumentParser) -> None:
+    """Never a key of a job file: whoever sends rows somewhere says so where they type it."""
+    parser.add_argument(
+        "--measure",
+        action="store_true",
+        help="send pieces of the rows to the vendor, which counts their tokens free of charge",
+    )
 
 
 def request_flags(parser: argparse.ArgumentParser) -> None:

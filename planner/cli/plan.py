@@ -25,6 +25,7 @@ FORMATS = ("table", "json")
 def _decision_flags(made: Parser) -> None:
     """What decides a plan beyond the job."""
     estimate.job_flags(made)
+    estimate.measure_flag(made)
     estimate.request_flags(made)
     made.add_argument("--choose", metavar="OPTION", help="take this option, not the recommended")
     made.add_argument(
@@ -72,8 +73,7 @@ def _made(
     arguments = estimate.with_job_file(arguments)
     wishes = wishes_of(arguments)
     job = estimate.job_of(arguments, now)
-    with estimate.Bar(job.workload, keeps=job.exact) as bar:
-        measured = pipeline.measure(catalog, job, bar, estimate.known_of(arguments, now))
+    measured = estimate.measured_of(arguments, catalog, job, now)
     answer = pipeline.estimate(
         catalog,
         measured,

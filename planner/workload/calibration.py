@@ -52,6 +52,9 @@ JOINT = " x\n"
 LEAST = Fraction(1, 200)
 """Half the interval at least: vendors say that their counts may differ a little from the bill."""
 
+PLAUSIBLE = 20
+"""No tokenizer makes so many times more tokens of a text than another, or fewer."""
+
 _UNIT = 10**9
 
 
@@ -194,9 +197,9 @@ def ratio(texts: Sequence[str], ours: Callable[[str], int], theirs: Callable[[st
         for each, count in zip(dealt, whole, strict=True)
     ]
     own = [sum(map(ours, each)) for each in dealt]
-    if min(counted) <= 0 or min(own) <= 0:
+    mid = sum(counted, Fraction(0)) / max(1, sum(own))
+    if not 1 / PLAUSIBLE < mid < PLAUSIBLE:
         raise VendorError.of("bad-count", "the vendor's counts of tokens make no sense")
-    mid = sum(counted, Fraction(0)) / sum(own)
     half = min(mid / 2, max(LEAST * mid, _half(own, counted, mid)))
     return Ratio(
         low=mid - half,

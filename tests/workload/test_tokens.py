@@ -271,7 +271,7 @@ def test_a_ratio_shows_its_band_its_kind_and_what_narrows_it() -> None:
         "prose (Claude 4.7 and later; 5.1, 5.2 and 5.5 are taken to share its vocabulary)."
     )
     assert band.narrowed_by == (
-        "Ten free count_tokens calls on joined sampled rows narrow this to 1-2 %."
+        "Ten free calls of its vendor's count narrow this to 1-2 % (--measure)."
     )
 
 
