@@ -146,6 +146,7 @@ class JobEntry(Shape):
 
     name: Text
     tags: dict[str, Text] = {}
+    plan: Text | None = None
     workload: Text | None = None
     input_format: Text | None = None
     prompt: Text | None = None
@@ -158,8 +159,8 @@ class JobEntry(Shape):
     input_tokens: Count | None = None
     output_tokens: Count | None = None
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
-    model: Text
-    lane: Text
+    model: Text | None = None
+    lane: Text | None = None
     region: Text | None = None
     compare: Alternatives = Alternatives()
     runs_per_month: Frequency = Spread.exact(1)
@@ -176,7 +177,12 @@ class JobEntry(Shape):
 
     @model_validator(mode="after")
     def _one_source(self) -> JobEntry:
-        """Rows are counted or given, never both and never neither."""
+        """Rows are counted, given or planned: one of these."""
+        if self.plan is not None:
+            return self._planned()
+        for name in ("model", "lane"):
+            if getattr(self, name) is None:
+                raise _bad(f"no {name}", "a job has a model and a lane, or a plan that says both")
         if self.workload is None and (self.rows is None or self.input_tokens is None):
             raise _bad("nothing to estimate", "give a workload, or rows and input-tokens")
         if self.workload is not None and self.input_tokens is not None:
@@ -193,6 +199,22 @@ class JobEntry(Shape):
         if self.from_ and self.until and self.until < self.from_:
             raise _bad("until is before from", "both are months in which the job runs")
         return self
+
+    def _planned(self) -> JobEntry:
+        """A plan says everything but how often it is run."""
+        more = [
+            name.replace("_", "-") for name in PLANNED if getattr(self, name) not in (None, False)
+        ]
+        if more:
+            raise _bad(f"plan decides that itself: {', '.join(more)}", "give one or the other")
+        return self
+
+
+PLANNED = (
+    "workload input_format prompt prompt_file system system_file skip_bad_rows output_sample "
+    "input_tokens output_tokens max_output_tokens model lane region"
+).split()
+"""Keys that do not go with a plan."""
 
 
 class CreditEntry(Shape):
@@ -241,7 +263,26 @@ class BudgetFile(Shape):
     jobs: tuple[JobEntry, ...]
     credits: tuple[CreditEntry, ...] = ()
     actuals: tuple[ActualEntry, ...] = ()
+    actuals_from: Literal["file", "ledger"] = "file"
     guardrails: GuardrailEntry = GuardrailEntry()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_the_ledger(cls, data: Any) -> Any:
+        """`actuals: ledger`: what the jobs that carry the budget's tags were billed."""
+        if isinstance(data, dict) and data.get("actuals") == "ledger":
+            return {**data, "actuals": [], "actuals-from": "ledger"}
+        return data
+
+    @model_validator(mode="after")
+    def _tagged(self) -> BudgetFile:
+        """Without a tag no job of the ledger is known to belong here."""
+        if self.actuals_from == "ledger" and not any(each.tags for each in self.jobs):
+            raise _bad(
+                "actuals: ledger finds jobs by their tags, and no job here has any",
+                "give jobs tags: {project: NAME}, and plan them with --tag project=NAME",
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

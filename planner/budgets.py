@@ -18,8 +18,9 @@ from planner.decision import baseline, budget, forecast
 from planner.decision.forecast import Forecast, Line, Spread
 from planner.decision.requirements import Requirements
 from planner.errors import InputError, PlannerError, Problem, UnknownFactError, did_you_mean
+from planner.handoff import plan as plans
 from planner.money import Usd, difference
-from planner.workload.profile import End
+from planner.workload.profile import End, Sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from planner.decision.baseline import Comparison, Snapshot
     from planner.decision.budget import Breach, Budget, Guardrails
     from planner.decision.options import Option
+    from planner.handoff.plan import Plan
     from planner.workload.profile import OutputProfile, TokenProfile
 
 
@@ -93,6 +95,8 @@ class BudgetAnswer:
     sources: tuple[Source, ...]
     evidence: Freshness
     warnings: tuple[str, ...]
+    spent_said: str
+    """Where the actuals come from."""
 
     @property
     def complete(self) -> bool:
@@ -108,15 +112,19 @@ def answer(
     now: datetime,
     on: date,
     earlier: tuple[str, Snapshot] | None = None,
+    billed: tuple[str, tuple[budget.Spent, ...]] | None = None,
 ) -> BudgetAnswer:
-    """The budget of a file; `listed` is the catalog without anybody's own prices."""
-    file = read.file
-    period = forecast.months(file.from_ or on.replace(day=1), file.months)
+    """The budget of a file; `listed` is the catalog without anybody's own prices.
+
+    `billed` is what was spent as the ledger has it, and a sentence that says so, where the file
+    asks for that.
+    """
+    file, months_ = read.file, period(read, on)
     made = tuple(
-        _Job(read, place, catalog, listed, period).answer(now, on)
+        _Job(read, place, catalog, listed, months_).answer(now, on)
         for place in range(len(file.jobs))
     )
-    whole = _whole_of(read, period, made)
+    whole = _whole_of(read, months_, made, billed)
     compared = None
     if earlier is not None:
         compared = baseline.compare(earlier[0], earlier[1], baseline.snapshot(whole))
@@ -138,6 +146,7 @@ def answer(
         sources=sources,
         evidence=evidence,
         warnings=tuple(_warnings(whole, made, evidence)),
+        spent_said=billed[0] if billed is not None else AS_STATED,
     )
 
 
@@ -154,13 +163,26 @@ def measured(
     )
 
 
+AS_STATED = "As the file states it"
+
+
+def period(read: Read, on: date) -> tuple[date, ...]:
+    """The months of a budget, from its own first one or from this one on."""
+    return forecast.months(read.file.from_ or on.replace(day=1), read.file.months)
+
+
 def _credit(entry: CreditEntry) -> budget.Credit:
     return budget.Credit(
         name=entry.name, amount=Usd(entry.amount), first=entry.from_, last=entry.until
     )
 
 
-def _whole_of(read: Read, period: tuple[date, ...], made: Sequence[JobAnswer]) -> Budget:
+def _whole_of(
+    read: Read,
+    period: tuple[date, ...],
+    made: Sequence[JobAnswer],
+    billed: tuple[str, tuple[budget.Spent, ...]] | None,
+) -> Budget:
     file = read.file
     for place, each in enumerate(file.actuals):
         if each.month not in period:
@@ -177,7 +199,9 @@ def _whole_of(read: Read, period: tuple[date, ...], made: Sequence[JobAnswer]) -
         spent=tuple(
             budget.Spent(month=each.month, amount=Usd(each.amount), through=each.through)
             for each in file.actuals
-        ),
+        )
+        if billed is None
+        else billed[1],
     )
 
 
@@ -268,8 +292,9 @@ class _Job:
         self.read, self.place = read, place
         self.entry: JobEntry = read.file.jobs[place]
         self.catalog, self.listed, self.period = catalog, listed, period
-        self.model = self._model(self.entry.model, "model")
-        self.lane = self._lane(self.model, self.entry.lane, "lane")
+        self.plan = self._planned()
+        self.model = self._model(self._named(), "model" if self.plan is None else "plan")
+        self.lane = self._lane(self.model, self._in_lane(), "lane" if self.plan is None else "plan")
 
     def answer(self, now: datetime, on: date) -> JobAnswer:
         """Measured, projected, and held against list price and alternatives."""
@@ -358,6 +383,28 @@ class _Job:
             forecast.forecast(self.listed, replace(same, lane=model.lanes[0]), self.period),
         )
 
+    # what the entry is about
+
+    def _planned(self) -> Plan | None:
+        """The plan that the entry names; InputError where it is none."""
+        if self.entry.plan is None:
+            return None
+        try:
+            return plans.read(self.read.beside(self.entry.plan))
+        except PlannerError as error:
+            raise _placed(error, self._where("plan")) from None
+
+    def _named(self) -> str:
+        if self.plan is not None:
+            return f"{self.plan.choice.provider}/{self.plan.request.model}"
+        assert self.entry.model is not None
+        return self.entry.model
+
+    def _in_lane(self) -> str:
+        found = self.entry.lane if self.plan is None else self.plan.choice.lane
+        assert found is not None
+        return found
+
     # names, with their place in the file
 
     def _where(self, *steps: str | int) -> str:
@@ -384,6 +431,8 @@ class _Job:
 
     def _measured(self, models: tuple[str, ...]) -> pipeline.Measured:
         entry = self.entry
+        if self.plan is not None:
+            return self._figures(self.plan, models)
         rows = None if entry.rows is None else int(entry.rows.expected)
         counted = entry.workload is not None
         job = jobs.Job(
@@ -404,6 +453,24 @@ class _Job:
             return pipeline.measure(self.catalog, job)
         except PlannerError as error:
             raise _placed(error, self._where("name")) from None
+
+    def _figures(self, plan: Plan, models: tuple[str, ...]) -> pipeline.Measured:
+        """A plan's own figures, for every model that is compared."""
+        rows = self.entry.rows
+        known = plan.workload.rows.value
+        job = jobs.Job(
+            rows=known if rows is None else int(rows.expected),
+            input_tokens=-(-plan.tokens.input.value // known),
+            output=jobs.Output(
+                tokens=max(1, round(Fraction(plan.tokens.output.value, known))),
+                limit=plan.request.max_output_tokens,
+            ),
+            models=models,
+            shared_prefix=plan.tokens.shared_prefix,
+            requirements=self._demand(),
+            seed=self.entry.seed,
+        )
+        return pipeline.measure(self.catalog, job)
 
     def _text(self, key: str, text: str | None, file: str | None) -> jobs.Text | None:
         if text is not None:
@@ -437,6 +504,8 @@ class _Job:
     def _profile(self, profile: TokenProfile) -> TokenProfile:
         """The measured profile with the ends that the file states for its tokens."""
         entry = self.entry
+        if self.plan is not None:
+            return _of_plan(self.plan, profile)
         tokens = entry.input_tokens
         if tokens is not None:
             mean = tokens.expected
@@ -467,11 +536,46 @@ class _Job:
             growth=entry.growth,
             rejected=entry.rejected,
             retries=entry.retries,
-            region=entry.region,
+            region=entry.region if self.plan is None else self.plan.demand.region,
             first=entry.from_,
             last=entry.until,
-            tags=tuple(entry.tags.items()),
+            tags=tuple({**(self.plan.tags if self.plan else {}), **entry.tags}.items()),
         )
+
+
+def _of_plan(plan: Plan, profile: TokenProfile) -> TokenProfile:
+    """A profile with exactly the tokens of a plan, spread evenly over its rows.
+
+    Of prompts that pass a context edge a plan keeps only what they cost, so such a job is the
+    cheaper one here; a workload instead of the plan counts them.
+    """
+    known, rows = plan.tokens, plan.workload.rows.value
+    size, larger = divmod(known.input.value, rows)
+    sizes = Sizes.of({k: n for k, n in ((size, rows - larger), (size + 1, larger)) if n})
+    low, high = (
+        sizes.stretched(Fraction(end, known.input.value or 1))
+        for end in (known.input.low, known.input.high)
+    )
+    output = replace(
+        profile.output,
+        mean=Fraction(known.output.value, rows),
+        low=Fraction(known.output.low, rows),
+        high=Fraction(known.output.high, rows),
+        ceiling=plan.request.max_output_tokens,
+        said=f"answers as the plan {plan.nonce} has them ({known.output_basis})",
+    )
+    total = profile.rows.value
+    tiers = any(each.over is not None for each in plan.cost.components)
+    short = "; its long prompts are priced as if all were of the mean size" if tiers else ""
+    counted = f"rows and tokens as the plan {plan.nonce} has them, counted with {known.counter}"
+    return replace(
+        profile,
+        sizes=sizes.for_rows(total),
+        sizes_low=low.for_rows(total),
+        sizes_high=high.for_rows(total),
+        output=output,
+        said=(f"{counted}{short}",),
+    )
 
 
 def _key(model: Model) -> str:

@@ -12,11 +12,13 @@ import json
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from planner.catalog import prices
+from planner.decision.budget import Spent
 from planner.errors import InputError, UnknownFactError
 from planner.handoff import build as builds
 from planner.handoff import journal, learned, results
@@ -25,7 +27,7 @@ from planner.handoff.billing import Bill, Book
 from planner.handoff.providers import vendors
 from planner.handoff.reconcile import Actual, Reconciliation, Rows, VendorTotal, reconcile
 from planner.handoff.usage import BUCKETS, VENDOR_USAGE, Usage
-from planner.money import Usd, total
+from planner.money import Usd, difference, total
 from planner.workload.tokens import Grade
 
 if TYPE_CHECKING:
@@ -154,6 +156,67 @@ def _counted(folder: Path) -> array[int]:
     with (folder / builds.ROWS).open("rb") as stream:
         found.extend(json.loads(line).get("tokens", 0) for line in stream)
     return found
+
+
+# --- what was spent ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoFar:
+    """What the jobs of some tags cost in each month up to today."""
+
+    spent: tuple[Spent, ...]
+    jobs: int
+    unpriced: int
+    """Of these, jobs with a meter whose rate is not known: their amounts are the least."""
+
+
+def so_far(
+    ledger: Ledger, wanted: Iterable[Mapping[str, str]], months: Iterable[date], on: date
+) -> SoFar:
+    """Month by month what was billed for jobs that carry all tags of one of `wanted`.
+
+    No rehearsals; a job counts once, in the months in which its rows were billed. The month of
+    `on` is one up to that day, later ones are left out.
+    """
+    asked = [dict(each) for each in wanted if each]
+    found = {job.id for job in ledger.jobs() if not job.rehearsal and _carries(ledger, job, asked)}
+    past = [month for month in months if month <= on]
+    edges = [datetime(each.year, each.month, 1, tzinfo=UTC) for each in past]
+    left = [_billed_since(ledger, found, edge) for edge in edges]
+    if past:
+        left.append(_billed_since(ledger, found, _next(edges[-1])))
+    spent = tuple(
+        Spent(
+            month=month,
+            amount=difference(since, later),
+            through=on if (month.year, month.month) == (on.year, on.month) else None,
+        )
+        for month, (since, later) in zip(past, pairwise(left), strict=True)
+    )
+    kinds = ({e.kind for e in ledger.events(each)} for each in found)
+    return SoFar(spent=spent, jobs=len(found), unpriced=sum("unpriced" in each for each in kinds))
+
+
+def _carries(ledger: Ledger, job: Job, asked: Iterable[Mapping[str, str]]) -> bool:
+    own = _tags(ledger, job)
+    return any(each.items() <= own.items() for each in asked)
+
+
+def _tags(ledger: Ledger, job: Job) -> Mapping[str, str]:
+    """Those of its plan; of a job whose files are gone, as far as they were learned."""
+    if readable(ledger, job):
+        return plans.read(ledger.job_folder(job.id) / builds.PLAN).tags
+    lesson = learned.lesson_of(ledger, job.id)
+    return {} if lesson is None else lesson.tags
+
+
+def _billed_since(ledger: Ledger, jobs: set[str], since: datetime) -> Usd:
+    return total(each.billed for each in ledger.spent(since) if each.job in jobs)
+
+
+def _next(month: datetime) -> datetime:
+    return (month + timedelta(days=32)).replace(day=1)
 
 
 # --- the replies ------------------------------------------------------------------------
@@ -410,6 +473,7 @@ def _lesson(
         pairs=seen.pairs,
         cache_read=seen.usage.cache_read,
         times=learned.times_of(seen.seconds),
+        tags=plan.tags,
         promise=None
         if PILOT in plan.tags
         else learned.promise_of(

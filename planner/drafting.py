@@ -116,6 +116,7 @@ def make(answer: Estimate, wishes: Wishes, folder: Path, *, draft: bool = False)
             "stale": _stale_when(answer, sent),
             "assumptions": answer.assumptions,
             "warnings": answer.warnings,
+            "tags": dict(wishes.tags),
         }
     )
 

@@ -20,9 +20,12 @@ from planner.cli.flags import (
 from planner.errors import UnknownFactError
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from planner.budget_file import Read
     from planner.budgets import BudgetAnswer
     from planner.catalog import Catalog
+    from planner.decision.budget import Spent
 
 FORMATS = ("table", "json", "csv", "md", "comment", "html")
 
@@ -44,14 +47,15 @@ def _run(arguments: Arguments, clock: Clock) -> int:
     now = clock()
     read = budget_file.read(_path(arguments["file"]))
     ours, listed = _catalogs(read, arguments)
-    baseline = _baseline(read, arguments)
+    baseline, on = _baseline(read, arguments), as_of(arguments, now)
     answer = budgets.answer(
         read,
         ours,
         listed,
         now=now,
-        on=as_of(arguments, now),
+        on=on,
         earlier=None if baseline is None else (baseline.name, budget_file.baseline(baseline)),
+        billed=_billed(read, on) if read.file.actuals_from == "ledger" else None,
     )
     if "check" not in arguments:
         write(report.BUDGET[arguments.get("format", "table")](answer), arguments)
@@ -62,6 +66,29 @@ def _run(arguments: Arguments, clock: Clock) -> int:
     else:
         write(report.check(answer), arguments)
     return _verdict(answer)
+
+
+def _billed(read: Read, on: date) -> tuple[str, tuple[Spent, ...]]:
+    """What the jobs of the ledger that carry this budget's tags were billed, and how many."""
+    from planner import budgets, closing
+    from planner.handoff import home
+    from planner.handoff.ledger import Ledger
+    from planner.words import counted
+
+    ledger = Ledger.read_only(home.data_home())
+    if ledger is None:
+        print(
+            "warning: no job was handed off here, so what was spent is not known", file=sys.stderr
+        )
+        return "Nothing is known of what was spent", ()
+    with ledger:
+        tags = [each.tags for each in read.file.jobs]
+        found = closing.so_far(ledger, tags, budgets.period(read, on), on)
+    least = f", {found.unpriced} of them at least" if found.unpriced else ""
+    return (
+        f"As the ledger has it, of {counted(found.jobs, 'job')} with these tags{least}",
+        found.spent,
+    )
 
 
 def _verdict(answer: BudgetAnswer) -> int:

@@ -146,6 +146,8 @@ class Lesson:
     """Of the billed prompt tokens."""
     times: Times | None = None
     promise: Promise | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Whom it was charged to; outlives the plan."""
 
     @property
     def answered(self) -> int:
@@ -343,6 +345,7 @@ def as_facts(lesson: Lesson) -> dict[str, Any]:
     """A lesson as plain data: money as text, moments as ISO text."""
     facts: dict[str, Any] = {each.name: getattr(lesson, each.name) for each in fields(Lesson)}
     facts["at"] = lesson.at.isoformat()
+    facts["tags"] = dict(lesson.tags)
     facts["lengths"] = {str(length): times for length, times in sorted(lesson.lengths.items())}
     for name in ("pairs", "times", "promise"):
         part = facts[name]

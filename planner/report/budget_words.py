@@ -465,7 +465,7 @@ def _actuals(answer: BudgetAnswer) -> Section:
             )
             for each in answer.budget.actuals
         ),
-        notes=("As the file states it; a part of a month is held against its share of days.",),
+        notes=(f"{answer.spent_said}; a part of a month is held against its share of days.",),
     )
 
 
