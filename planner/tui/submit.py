@@ -224,6 +224,6 @@ def _asked(rows: int) -> Paragraph:
 
 def _rehearsing() -> Paragraph:
     return Paragraph(
-        body=(Piece(" tries the whole hand-off out on this machine, without a key"),),
-        mark=Piece("^r", Tone.KEY),
+        body=(Piece("tries the whole hand-off out on this machine, without a key"),),
+        mark=Piece("^r ", Tone.KEY),
     )

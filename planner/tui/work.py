@@ -15,6 +15,7 @@ from planner.money import Usd, dollars
 from planner.report import handoff
 from planner.report import jobs as words
 from planner.report.layout import page, printable
+from planner.tui.axis import merged
 from planner.tui.columns import Column, Grid
 from planner.tui.pieces import BLANK, Line, Paragraph, Piece, Tone, fitting, paragraph
 from planner.words import clock, counted, duration, percent
@@ -201,7 +202,8 @@ def _course(it: Standing, now: datetime) -> tuple[str, Tone]:
     planned = f"planned: typically {duration(p50)}, 95 % by {duration(p95)}"
     if _over(it):
         tone = Tone.GOOD if taken <= p95 else Tone.WARN
-        return f"Over after {duration(taken)}; {planned}.", tone
+        word = "Over" if it.rows.failed else "Done"
+        return f"{word} after {duration(taken)}; {planned}.", tone
     if taken <= p50:
         return f"On course: {duration(taken)} so far; {planned}.", Tone.GOOD
     if taken <= p95:
@@ -313,7 +315,7 @@ def completion(it: Standing, now: datetime, width: int, height: int) -> tuple[Li
             put(share * target, share, Piece("·", Tone.MUTED))
     for seconds, share in _course_points(it, now):
         put(seconds, share, Piece("●", Tone.GOOD))
-    lines = [(_label(n, rows), *cells[n]) for n in range(rows)]
+    lines = [(_label(n, rows), *merged(cells[n])) for n in range(rows)]
     axis = (Piece(" " * LABEL + "└" + "─" * (room - 1), Tone.MUTED),)
     return (*lines, axis, _times(p50, p95, due, most, room))
 

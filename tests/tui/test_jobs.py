@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,15 +13,18 @@ import pytest
 from planner import catalog
 from planner.handoff import build as builds
 from planner.handoff import plan as plans
+from planner.handoff import rehearsal
 from planner.handoff.build import Shard
 from planner.handoff.ledger import Ledger
 from planner.handoff.vendor import Counts
+from planner.job import Job, Output, Text
 from planner.money import Usd
 from planner.tui.app import PlannerApp
 from planner.tui.desk import Desk
+from planner.tui.hands import Hands, UnwantedError
 from tests.answers import NOW
 from tests.handoff import jobs as made
-from tests.tui.frames import Seat, check, line_with
+from tests.tui.frames import Seat, check, figures, frame, line_with
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -207,3 +211,115 @@ def test_the_course_never_leaves_its_frame(book: Book) -> None:
             lines = work.completion(it, NOW + timedelta(hours=30), width, height)
             assert len(lines) <= height
             assert all(cells(line) <= width for line in lines), (width, height)
+
+
+# --- from Plan through the door -----------------------------------------------------------
+
+
+@asynccontextmanager
+async def planning(folder: Path, time: rehearsal.clock.Virtual) -> AsyncIterator[Seat]:
+    """Forty rows on the Plan screen, of a vendor that planner hands jobs to."""
+    path = folder / "rows.jsonl"
+    path.write_text("".join(f'{{"text": "What is {n} plus one?"}}\n' for n in range(40)), "utf-8")
+    job = Job(
+        workload=path,
+        prompt=Text(text="{{ text }}", name="--prompt"),
+        models=("claude-haiku-5-5",),
+        output=Output(tokens=30),
+    )
+    facts = catalog.load()
+    desk = Desk(catalog_loader=lambda: facts, clock=time.now, on=NOW.date())
+    app = PlannerApp(desk, job)
+    app._hands = Hands(desk, time=time.clock)
+    app.animation_level = "none"
+    async with app.run_test(size=(80, 24)) as pilot:
+        yield Seat(app, pilot)
+
+
+async def until(here: Seat, said: str) -> str:
+    """The frame in which something is said; a worker may be held by the door meanwhile."""
+    for _ in range(2000):
+        await here.pilot.pause(0.01)
+        text = frame(here.app)
+        if said in text:
+            return text
+    raise AssertionError(f"never said {said!r}:\n{frame(here.app)}")
+
+
+async def test_from_plan_to_the_answers(
+    tmp_path: Path, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    time = rehearsal.clock.Virtual(NOW)
+    with rehearsal.Server(clock=time.clock, seed=0) as server:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-made-up")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url("anthropic"))
+        async with planning(tmp_path, time) as here:
+            await here.settle()
+            await here.pilot.press("s")
+            text = await until(here, "Type 40 and Enter")
+            said = " ".join(text.replace("│", " ").split())
+            for part in ("To send: 40 rows of rows.jsonl", "expected", "at most", "leaves"):
+                assert part in said
+            await here.pilot.press("4", "enter")
+            assert "That is not the number of rows." in await until(here, "not the number")
+            assert not server.record.sent or all(e.made is None for e in server.record.sent)
+            await here.pilot.press("0", "enter")
+            text = await until(here, "40 at the vendor")
+            assert "~ waiting" in text
+            await here.pilot.press("r")
+            await until(here, "40 answered")
+            await here.pilot.press("f")
+            text = await until(here, "40 of 40 rows are answered")
+            assert "Done after" in text
+    answers = next((tmp_path / "data" / "jobs").glob("*/out/results.jsonl"))
+    assert len(answers.read_text(encoding="utf-8").splitlines()) == 40
+
+
+async def test_without_a_key_the_door_stays_shut_and_rehearsing_is_offered(
+    tmp_path: Path, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with planning(tmp_path, rehearsal.clock.Virtual(NOW)) as here:
+        await here.settle()
+        await here.press("s")
+        assert "no key for Anthropic" in await here.settle()
+        await here.press("ctrl+r")
+        assert "Rehearsed: 40 of 40 rows answered" in await here.settle()
+        await here.press("escape")
+        assert "s Submit" in await here.settle()
+    assert written(tmp_path) == {"rows.jsonl", "data"}, "nobody said yes to a plan"
+
+
+def written(folder: Path) -> set[str]:
+    return {each.name for each in folder.iterdir()}
+
+
+async def test_what_has_no_plan_says_why(
+    facts: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    desk = Desk(catalog_loader=lambda: facts, clock=lambda: NOW, on=NOW.date())
+    app = PlannerApp(desk, figures("acme-tall"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        here = Seat(app, pilot)
+        await here.settle()
+        text = await here.press("s")
+        assert "a plan is of rows that can be sent" in text
+    assert not written(tmp_path)
+
+
+async def test_leaving_wakes_a_thread_that_waits_for_a_vendor(facts: Catalog) -> None:
+    desk = Desk(catalog_loader=lambda: facts, clock=lambda: NOW, on=NOW.date())
+    hands = Hands(desk)
+    clock = hands._clock(lambda: True)
+
+    def wait() -> None:
+        with pytest.raises(UnwantedError):
+            clock.sleep(3600.0)
+
+    waiting = Thread(target=wait)
+    waiting.start()
+    hands.leaving.set()
+    waiting.join(timeout=10)
+    assert not waiting.is_alive()
