@@ -108,7 +108,7 @@ def test_a_bad_hour_at_overload_loses_no_row_and_merges_none_twice(
 
 
 @pytest.mark.long
-def test_twenty_many_rows_at_overload(tmp_path: Path) -> None:
+def test_twenty_thousand_rows_at_overload(tmp_path: Path) -> None:
     job = made("anthropic", tmp_path, rows=20_000)
     play = Played(job, pace(20_000, 1_800), faults_on("anthropic"), conduct(1_200, slow=0.01))
     outcome = play.run()

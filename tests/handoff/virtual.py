@@ -49,17 +49,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.passed
 
+    @property
+    def clock(self) -> Clock:
+        """This loop's time, from NOW on; also for who is not in the loop."""
+        return Clock(
+            now=lambda: NOW + timedelta(seconds=self.passed),
+            sleep=lambda _seconds: None,
+            pause=asyncio.sleep,
+        )
+
 
 def run(main: Callable[[Clock], Coroutine[Any, Any, T]]) -> T:
     """Run to the end in virtual time that begins at NOW."""
     loop = VirtualLoop()
-    clock = Clock(
-        now=lambda: NOW + timedelta(seconds=loop.passed),
-        sleep=lambda _seconds: None,
-        pause=asyncio.sleep,
-    )
     try:
-        return loop.run_until_complete(main(clock))
+        return loop.run_until_complete(main(loop.clock))
     finally:
         loop.close()
 
