@@ -250,6 +250,6 @@ def measured(counter: Counter, found: Ratio) -> Counter:
         grade=Grade.MEASURED,
         note=f"the vendor's own counts of {found.pieces:,} pieces of the rows",
     )
-    own = made.framing
-    framing = replace(own, per_request=max(0, found.frame - own.per_message))
+    message = min(found.frame, made.framing.per_message)
+    framing = replace(made.framing, per_message=message, per_request=found.frame - message)
     return replace(made, framing=framing)

@@ -242,6 +242,9 @@ class Counter:
         band = self.band(tally.mix())
         rows: tuple[Multiset[int], ...] = (Multiset(), Multiset(), Multiset())
         for each, count in tally.shapes.items():
+            if self.grade is Grade.MEASURED:
+                self._spread(each, count, band, rows)
+                continue
             for histogram, size in zip(rows, self.prompt_tokens(each, band), strict=True):
                 histogram[size] += count
         low, value, high = rows
@@ -271,14 +274,34 @@ class Counter:
 
     def prompt_tokens(self, of: Shape, band: Band) -> tuple[int, int, int]:
         """The low, expected and high size of a row of that shape."""
-        text, frame, error = self._text(of), self.framing.of(of), self.framing.error(of)
-        low, value, high = self._media(of)
-        at_least = stretched(text, band.low) + frame + low - error
-        return (
-            max(0, at_least),
-            stretched(text, band.mid) + frame + value,
-            stretched(text, band.high) + frame + high + error,
+        text = self._text(of)
+        ratios = (band.low, band.mid, band.high)
+        low, value, high = (
+            stretched(text, ratio) + beside
+            for ratio, beside in zip(ratios, self._beside(of), strict=True)
         )
+        return max(0, low), value, high
+
+    def _spread(self, of: Shape, count: int, band: Band, rows: tuple[Multiset[int], ...]) -> None:
+        """Add so many rows of one shape, some rounded down and some up, so that their sum stays.
+
+        Short rows of equal length, all rounded the same way, would be off by more than a ratio
+        is that was measured.
+        """
+        text = self._text(of)
+        ratios = (band.low, band.mid, band.high)
+        for histogram, ratio, beside in zip(rows, ratios, self._beside(of), strict=True):
+            exact = max(Fraction(0), text * ratio + beside)
+            least = exact.numerator // exact.denominator
+            more = stretched(count, exact - least)
+            histogram.update({least: count - more})
+            histogram.update({least + 1: more} if more else {})
+
+    def _beside(self, of: Shape) -> tuple[int, int, int]:
+        """What is not text: the frame, pictures and documents, with how far they may be off."""
+        frame, error = self.framing.of(of), self.framing.error(of)
+        low, value, high = self._media(of)
+        return frame + low - error, frame + value, frame + high + error
 
     def _said_of_parts(self, shapes: Mapping[Shape, int]) -> Iterator[str]:
         """What has to be said of rows that are more than text."""

@@ -178,6 +178,23 @@ def test_a_measured_counter_has_the_frame_that_was_measured() -> None:
     assert claude.framing.of(shape) == 6
 
 
+def test_short_rows_of_one_length_are_not_all_rounded_the_same_way() -> None:
+    half = Fraction(3, 2)
+    made = tokens.counter("claude-v4.7").measured(
+        low=half, mid=half, high=half, grade=tokens.Grade.MEASURED, note="a test"
+    )
+    tally = tokens.Tally("o200k_base")
+    message = prompt.Message(role="user", content=" ".join(WORDS[:7]))
+    tally.add(prompt.Request(messages=(message,)), rows=1001)
+    text = ours(message.content)
+    assert text % 2 == 1
+    sizes = made.sizes(tally).value
+    assert sum(sizes.values()) == 1001
+    assert len(sizes) == 2
+    total = sum(size * rows for size, rows in sizes.items())
+    assert abs(total - 1001 * (text * half + 6)) <= Fraction(1, 2)
+
+
 def _framed(frame: int) -> Callable[[str], int]:
     return lambda text: ours(text) + frame
 

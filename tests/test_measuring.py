@@ -1,0 +1,231 @@
+"""`--measure`: pieces of the rows go to the vendor once, after it was said, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from planner.catalog import load
+from planner.errors import InputError
+from planner.handoff import rehearsal
+from planner.handoff.policy import Policy
+from planner.measuring import Measuring
+from tests.answers import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from planner.handoff.rehearsal import Server
+    from tests.answers import Answer, Ask
+
+MODEL = "claude-haiku-5-5"
+SECRET = "sk-ant-SENTINELKEY-77aa88bb99cc"
+ROWS = 300
+COUNT = "anthropic.messages.count"
+PIECES = "pieces of the rows"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    """The rehearsed vendor where the environment says that Anthropic is."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("PLANNER_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    monkeypatch.setenv("ANTHROPIC_API_KEY", SECRET)
+    with rehearsal.Server(clock=rehearsal.clock.Virtual(NOW).clock) as made:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", made.base_url("anthropic"))
+        yield made
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    lines = (
+        {"text": f"SENTINELROW {number} is about the order of customer {number * 7919}"}
+        for number in range(ROWS)
+    )
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def measured(ask: Ask, rows: Path, *more: str) -> Answer:
+    words = ("--model", MODEL, "--output-tokens", "50", "--format", "json", *more)
+    return ask("estimate", str(rows), "--measure", *words)
+
+
+def tokens(answer: Answer) -> dict[str, Any]:
+    (found,) = json.loads(answer.out)["tokens"]
+    made: dict[str, Any] = found
+    return made
+
+
+def texts(rows: Path) -> list[str]:
+    return [json.loads(line)["text"] for line in rows.read_text().splitlines()]
+
+
+def test_the_vendors_own_counts_replace_the_band(ask: Ask, server: Server, rows: Path) -> None:
+    answer = measured(ask, rows)
+    assert answer.exit_code == 0, answer.err
+    assert len(server.record.calls(COUNT)) == 10
+    found = tokens(answer)
+    assert found["grade"] == "measured"
+    # The rehearsed vendor counts four characters a token, those of the role included.
+    truth = sum(len(text) + len("user") for text in texts(rows)) / 4
+    assert found["input"]["value"] == pytest.approx(truth, rel=0.01)
+    assert found["input"]["low"] <= truth <= found["input"]["high"]
+    assert found["input"]["high"] / found["input"]["low"] < 1.04
+
+
+def test_what_leaves_is_said_before_it_does(server: Server, rows: Path, tmp_path: Path) -> None:
+    said: list[tuple[str, int]] = []
+
+    def say(line: str) -> None:
+        said.append((line, len(server.record.calls(COUNT))))
+
+    with Measuring(tmp_path, say) as remote:
+        model = load().model(MODEL)
+        count = remote.counting(model, ["one piece", "another"])
+        assert count is not None
+        assert (said, server.record.sent) == ([], []), "nothing yet"
+        count("one piece")
+        count("another")
+    ((line, before),) = said
+    assert before == 0
+    assert line == (
+        f"measuring {MODEL}: 2 pieces of the rows (16 characters) go to Anthropic at "
+        f"{server.base_url('anthropic')}, which counts their tokens free of charge "
+        "(key: ANTHROPIC_API_KEY)"
+    )
+
+
+def test_the_same_rows_are_shown_once(
+    ask: Ask, server: Server, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = measured(ask, rows)
+    sent = len(server.record.sent)
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    again = measured(ask, rows)
+    assert again.out == first.out
+    assert (PIECES in first.err, PIECES in again.err) == (True, False)
+    assert len(server.record.sent) == sent, "no key, no call"
+
+
+def test_what_is_kept_are_digests_and_counts(ask: Ask, server: Server, rows: Path) -> None:
+    measured(ask, rows)
+    folder = Path(os.environ["PLANNER_DATA"])
+    (file,) = [each for each in folder.rglob("*") if each.is_file()]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for line in file.read_text().splitlines():
+        entry = json.loads(line)
+        assert set(entry) == {"text", "tokens"}
+        assert len(entry["text"]) == 64
+    assert "SENTINEL" not in file.read_text()
+
+
+def test_a_line_that_a_crash_cut_is_asked_for_again(ask: Ask, server: Server, rows: Path) -> None:
+    first = measured(ask, rows)
+    file = Path(os.environ["PLANNER_DATA"]) / "counts.jsonl"
+    file.write_bytes(file.read_bytes()[:-12])
+    assert measured(ask, rows).out == first.out
+    assert len(server.record.calls(COUNT)) == 11
+
+
+def test_a_policy_that_forbids_it_is_not_loosened_by_the_flag(
+    ask: Ask, server: Server, rows: Path
+) -> None:
+    settings = Path(os.environ["XDG_CONFIG_HOME"]) / "planner"
+    settings.mkdir(parents=True)
+    (settings / "policy.yaml").write_text("base_urls: [https://gateway.example]\n")
+    answer = measured(ask, rows)
+    assert (answer.exit_code, answer.out) == (2, "")
+    assert "policy" in answer.err
+    assert server.record.sent == []
+
+
+def test_accounts_without_zero_retention_see_nothing(server: Server, tmp_path: Path) -> None:
+    rules = Policy.model_validate({"zero_retention_only": True})
+    with Measuring(tmp_path, lambda _: None, rules=rules) as remote:
+        count = remote.counting(load().model(MODEL), ["one piece"])
+        assert count is not None
+        with pytest.raises(InputError, match="zero retention"):
+            count("one piece")
+    assert server.record.calls(COUNT) == []
+
+
+def test_a_vendor_that_does_not_answer_is_an_error_and_what_was_counted_is_kept(
+    ask: Ask, server: Server, rows: Path
+) -> None:
+    server.script.add(rehearsal.Fault(on=COUNT, kind="drop_after", calls=(5,)))
+    failed = measured(ask, rows)
+    assert (failed.exit_code, failed.out) == (4, "")
+    assert failed.err.splitlines()[-1].startswith("  hint: without --measure")
+    assert "SENTINEL" not in failed.err
+    assert measured(ask, rows).exit_code == 0
+    assert len(server.record.calls(COUNT)) == 11, "the four first counts were kept"
+
+
+def test_without_a_key(
+    ask: Ask, server: Server, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    answer = measured(ask, rows)
+    assert (answer.exit_code, answer.out) == (4, "")
+    assert "error[no-key]" in answer.err
+
+
+def test_a_vendor_that_counts_nothing_for_planner(ask: Ask, server: Server, rows: Path) -> None:
+    answer = ask("estimate", str(rows), "--measure", "--model", "grok-4.3", "--output-tokens", "50")
+    assert answer.exit_code == 0
+    assert answer.err == "grok-4.3 is not measured: its vendor counts nothing for planner\n"
+    assert server.record.sent == []
+
+
+def test_figures_have_no_rows_to_show(ask: Ask, server: Server) -> None:
+    answer = ask("estimate", "--rows", "10", "--input-tokens", "20", "--measure")
+    assert answer.exit_code == 2
+    assert "error[nothing-to-measure]" in answer.err
+
+
+def test_a_job_file_cannot_ask_for_it(ask: Ask, server: Server, rows: Path) -> None:
+    job = rows.with_name("job.yaml")
+    job.write_text(f"workload: {rows.name}\nmeasure: true\n")
+    answer = ask("estimate", str(job))
+    assert answer.exit_code == 2
+    assert "measure" in answer.err
+    assert server.record.sent == []
+
+
+def test_without_the_flag_nothing_is_asked(ask: Ask, server: Server, rows: Path) -> None:
+    assert ask("estimate", str(rows), "--model", MODEL).exit_code == 0
+    assert server.record.sent == []
+    assert not Path(os.environ["PLANNER_DATA"]).exists()
+
+
+def test_no_log_learns_of_the_rows(
+    server: Server, rows: Path, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """The library's own DEBUG lines hold whole requests."""
+    with caplog.at_level(logging.DEBUG), Measuring(tmp_path, lambda _: None) as remote:
+        count = remote.counting(load().model(MODEL), ["a SENTINELROW"])
+        assert count is not None
+        count("a SENTINELROW")
+        logging.getLogger("test").debug("a line of our own")
+    assert "a line of our own" in caplog.text
+    assert "SENTINEL" not in caplog.text
+
+
+def test_a_plan_is_measured_as_well(ask: Ask, server: Server, rows: Path, tmp_path: Path) -> None:
+    file = tmp_path / "job.plan.yaml"
+    words = ("--model", MODEL, "--output-tokens", "50", "--measure", "-o", str(file))
+    answer = ask("plan", str(rows), *words)
+    assert answer.exit_code == 0, answer.err
+    assert "grade: measured" in file.read_text()
