@@ -16,13 +16,13 @@ import json
 import os
 from array import array
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from planner.errors import InputError
 from planner.handoff.plan import sync_folder
-from planner.handoff.usage import Usage
+from planner.handoff.usage import BUCKETS, Usage
 from planner.handoff.vendor import RowResult
 from planner.money import ZERO, Usd, difference, plain, plus
 
@@ -313,7 +313,15 @@ def _count_reply(into: Standing, line: dict[str, Any]) -> None:
 
 
 def _result_out(result: RowResult) -> dict[str, Any]:
-    return {name: each for name, each in asdict(result).items() if each not in (None, False)}
+    """Its fields, without those that say nothing."""
+    values = {each: getattr(result, each) for each in _RESULT}
+    if result.usage is not None:
+        values["usage"] = {each: getattr(result.usage, each) for each in _USAGE}
+    return {name: each for name, each in values.items() if each not in (None, False)}
+
+
+_RESULT: Final = tuple(each.name for each in fields(RowResult))
+_USAGE: Final = (*BUCKETS, "tier")
 
 
 def _result_in(values: dict[str, Any]) -> RowResult:

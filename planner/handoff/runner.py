@@ -282,8 +282,8 @@ class Runner:
                 continue
             else:
                 return
-            if self._wanted(row) and await self._clear(row):
-                self._send(row)
+            if self._wanted(row):
+                await self._clear(row)
 
     async def _look_up(self) -> None:
         """Until a reply comes, or the first row that goes again is due."""
@@ -295,8 +295,8 @@ class Runner:
     def _wanted(self, row: Row) -> bool:
         return row.index not in self._journal.standing.done
 
-    async def _clear(self, row: Row) -> bool:
-        """Wait until the row may go out; False where the run stops before."""
+    async def _clear(self, row: Row) -> None:
+        """Let the row go as soon as it may, unless the run stops before."""
         charge, ceiling = self._pace.charge(row.tokens), self._prices.ceiling(row)
         while self._stopped is None:
             if self._pacer.full:
@@ -307,9 +307,9 @@ class Runner:
             else:
                 seconds, self._waits_for = self._pacer.wait(charge, self._now())
                 if not seconds:
-                    return True
+                    self._send(row, charge, ceiling)
+                    return
                 await self._rest(seconds)
-        return False
 
     def _affordable(self, ceiling: Usd) -> bool:
         return self._cap is None or plus(self._committed, ceiling) <= self._cap
@@ -328,10 +328,10 @@ class Runner:
         standing = self._journal.standing
         return plus(plus(self._spent, standing.billed), plus(standing.held, standing.out))
 
-    def _send(self, row: Row) -> None:
+    def _send(self, row: Row, charge: Mapping[str, float], ceiling: Usd) -> None:
         """Write the intent, then let the request go."""
-        attempt = self._journal.intend(row.index, self._prices.ceiling(row))
-        ticket = self._pacer.admit(self._pace.charge(row.tokens), self._now())
+        attempt = self._journal.intend(row.index, ceiling)
+        ticket = self._pacer.admit(charge, self._now())
         task = asyncio.create_task(self._ask(row, attempt, ticket))
         self._tasks.add(task)
         task.add_done_callback(self._gone)
