@@ -8,6 +8,7 @@ rejected: it would be the one path to a vendor that nothing else tests.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import tempfile
 from dataclasses import dataclass, replace
@@ -114,7 +115,8 @@ def prepare(
         tags={**wishes.tags, TAG: f"of {whole[7:19]}"},
     )
     plan = drafting.make(answer, wishes, folder)
-    placed = _standing(plan, folder, data)
+    asked = (job.models, job.output.limit, plan.choice.option, learned.template_of(plan))
+    placed = _standing(plan, (*asked, wishes.endpoint), folder, data)
     return Prepared(
         path=placed,
         plan=plans.read(placed),
@@ -146,17 +148,19 @@ def _lane(answer: Estimate) -> str:
     raise InputError.of("no-lane", f"{model} has no lane that answers at once")
 
 
-def _standing(plan: Plan, folder: Path, data: Path) -> Path:
-    """The plan's file: the one that stands there where it is a job already, else a new one."""
-    template = learned.template_of(plan)
-    path = folder / f"{plan.workload.digest[7:19]}-{template}-{plan.choice.model}.plan.yaml"
-    path = path.with_name(path.name.replace("/", "-"))
+def _standing(plan: Plan, asked: tuple[object, ...], folder: Path, data: Path) -> Path:
+    """The plan's file: the one that stands there where it is a job already, else a new one.
+
+    What is known by now may have changed the plan's figures; the rows that `asked` names and
+    what they are asked are the same, so they are not paid for again.
+    """
+    name = hashlib.sha256(repr(asked).encode()).hexdigest()[:12]
+    path = folder / f"{plan.workload.digest[7:19]}-{name}.plan.yaml"
     ledger = Ledger.read_only(data)
     if path.exists() and ledger is not None:
         with ledger:
-            there = plans.read(path)
             jobs = {each.id for each in ledger.jobs()}
-        if plans.same_job(there, plan) and there.nonce in jobs:
+        if plans.read(path).nonce in jobs:
             return path
     plans.write(plan, path, force=True)
     return path

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from planner.cli import estimate, plan
+from planner.cli import estimate, handoff, plan
 from planner.cli.flags import NO, YES, Arguments, Clock, Parser, catalog_of
 from planner.errors import InputError, VendorError
 
@@ -71,13 +71,13 @@ def _run(prepared: Prepared, seat: Seat, terms: Terms, arguments: Arguments) -> 
     from planner import handing, piloting
     from planner.report import pilot as report
 
-    with handing.submitting(prepared.path, seat, terms) as handoff:
-        over = handoff.ready.job is not None and handoff.ready.job.state == "done"
+    with handing.submitting(prepared.path, seat, terms) as job:
+        over = job.ready.job is not None and job.ready.job.state == "done"
         if not over:
-            sys.stderr.write(report.before(prepared, handoff.ready))
+            sys.stderr.write(report.before(prepared, job.ready))
             if not (seat.rehearsal or arguments.get("yes") or _agreed()):
                 return None
-        return piloting.run(handoff, prepared, seat, show=arguments.get("show", 5))
+        return piloting.run(job, prepared, seat, show=arguments.get("show", 5))
 
 
 @contextlib.contextmanager
@@ -87,39 +87,25 @@ def _seat(
     from planner import handing, piloting
     from planner.handoff import home
 
+    narrate = handoff.Narrator(clock, stamp=False)
     terms = handing.Terms(max_cost=arguments.get("max_cost"), base_url=arguments.get("base_url"))
     if arguments.get("rehearse"):
         provider = _provider(catalog, job)
-        with piloting.rehearsing(catalog, now, provider, _narrate, terms) as both:
+        with piloting.rehearsing(catalog, now, provider, narrate, terms) as both:
             yield both
         return
     yield (
-        handing.Seat(catalog=catalog, clock=real(clock), data=home.data_home(), narrate=_narrate),
+        handing.Seat(
+            catalog=catalog, clock=handoff.ticking(clock), data=home.data_home(), narrate=narrate
+        ),
         terms,
     )
-
-
-def real(clock: Clock) -> Any:
-    """The machine's own time."""
-    import asyncio
-    import time
-
-    from planner.handoff.clock import Clock as Ticking
-
-    return Ticking(now=clock, sleep=time.sleep, pause=asyncio.sleep)
 
 
 def _provider(catalog: Catalog, job: Job) -> str:
     if len(job.models) != 1:
         raise InputError.of("one-model", "a pilot is for one model", hint="name it with --model")
     return catalog.model(job.models[0]).provider
-
-
-def _narrate(event: object) -> None:
-    """What a person should hear at once; progress is a pilot's end soon enough."""
-    text = getattr(event, "text", None)
-    if text is not None:
-        print(text, file=sys.stderr)
 
 
 def _agreeable(arguments: Arguments) -> None:
