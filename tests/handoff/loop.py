@@ -116,6 +116,9 @@ class World:
     parent: Path
     faults: Collection[rehearsal.Fault] = ()
     conduct: rehearsal.Conduct = QUICK
+    time: rehearsal.clock.Virtual | rehearsal.clock.Scaled = field(
+        default_factory=lambda: rehearsal.clock.Virtual(NOW)
+    )
     cap: Usd | None = None
     key: str = "rehearsal"
     disguise: Callable[[Batch], Batch] | None = None
@@ -132,7 +135,6 @@ class World:
         none = {"SSL_CERT_FILE": "", "SSL_CERT_DIR": str(self.home)}
         self._patch = mock.patch.dict(os.environ, none)
         self._patch.start()
-        self.time = rehearsal.clock.Virtual(NOW)
         self.server = rehearsal.Server(
             clock=self.time.clock, faults=self.faults, conduct=self.conduct
         )

@@ -7,18 +7,26 @@ a real socket.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from planner.handoff.rehearsal import Fault
-from tests.handoff.loop import Made, World, made
+from planner.handoff.rehearsal import Fault, Habits, clock
+from tests.answers import NOW
+from tests.handoff import victim as victims
+from tests.handoff.loop import QUICK, Made, World, made
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 VENDORS = ("anthropic", "openai")
 DROPS = (0, 1, 2)
 
@@ -130,3 +138,74 @@ def test_a_kill_at_every_durable_step_duplicates_and_loses_nothing(
     assert whole.broken == []
     assert whole.cases >= 300
     assert (whole.duplicates, whole.losses) == (0, 0)
+
+
+STEPS = (
+    "after send",  # the intent is written, nothing was said
+    "before created",  # the vendor has said yes, and nobody has written it down
+    "after ended",
+    "before results",
+    "before merged",
+    "before output",
+)
+
+
+def victim(world: World, step: str) -> int:
+    """A process that runs the job until the system kills it; its exit code."""
+    arguments = (
+        world.provider,
+        world.server.base_url(world.provider),
+        str(world.home),
+        str(world.made.folder),
+        step,
+    )
+    command = [sys.executable, "-m", "tests.handoff.victim", *arguments]
+    return subprocess.run(command, cwd=ROOT, timeout=120, check=False).returncode
+
+
+@pytest.mark.parametrize("provider", VENDORS)
+@pytest.mark.parametrize(
+    "step",
+    [pytest.param(each, marks=[] if "created" in each else pytest.mark.long) for each in STEPS],
+)
+def test_a_process_that_the_system_kills_is_taken_over(
+    jobs: dict[str, Made], tmp_path: Path, provider: str, step: str
+) -> None:
+    with World(jobs[provider], tmp_path, time=clock.Scaled(NOW, victims.SPEED)) as world:
+        assert victim(world, step) == -signal.SIGKILL
+        count = Count()
+        count.take(step, world)
+        assert count.broken == []
+        assert (count.duplicates, count.losses) == (0, 0)
+
+
+# --- two kills --------------------------------------------------------------------------
+
+
+@pytest.mark.long
+@settings(max_examples=60)
+@given(
+    provider=st.sampled_from(VENDORS),
+    kills=st.lists(st.integers(1, 60), min_size=2, max_size=4),
+    drops=st.sets(st.integers(1, 4)),
+    lag=st.sampled_from([0, 30, 200]),
+)
+def test_several_kills_in_a_row_duplicate_and_lose_nothing(
+    jobs: dict[str, Made],
+    tmp_path_factory: pytest.TempPathFactory,
+    *,
+    provider: str,
+    kills: list[int],
+    drops: set[int],
+    lag: float,
+) -> None:
+    faults = [Fault(on=f"{provider}.batches.create", kind="drop_after", calls=drops)]
+    habits = Habits(checks_later=provider == "openai", list_lag=lag)
+    conduct = replace(QUICK, habits={provider: habits})
+    path = tmp_path_factory.getbasetemp()
+    with World(jobs[provider], path, faults=faults, conduct=conduct) as world:
+        for kill_at in kills:
+            world.killed(kill_at)
+        count = Count()
+        count.take(f"kills {kills}", world)
+        assert count.broken == []
