@@ -12,7 +12,7 @@ COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras
 
 HERE := not terminal and not browser and not node and not long
 
-.PHONY: help run test test-all bench audit reference format coverage lock clean
+.PHONY: help run test test-all bench audit reference pictures format coverage lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo 'make audit     compare every price with two public datasets (fetches them)'
 	@echo 'make bench     measure anew what benchmarks/RESULTS.md says (an hour)'
 	@echo 'make reference  write docs/reference.md anew, after a command or an option changed'
+	@echo 'make pictures   draw docs/pictures anew, after a screen or a price changed'
 	@echo 'make format    write the format and the safe fixes of the linter'
 	@echo 'make coverage  the tests, with the lines that none of them reaches'
 	@echo 'make lock      pin every dependency anew, with hashes'
@@ -57,6 +58,9 @@ bench: $(VENV)/.installed-dev
 
 reference: $(VENV)/.installed-dev
 	$(BIN)/python -m scripts.write_reference
+
+pictures: $(VENV)/.installed-dev
+	$(BIN)/python -m scripts.draw_pictures
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix-only --quiet .

@@ -20,7 +20,7 @@ _BITS = {
     "7": ("###", "  #", "  #", "  #", "  #"),
     "8": ("###", "# #", "###", "# #", "###"),
     "9": ("###", "# #", "###", "  #", "###"),
-    "$": (" ##", "## ", " # ", " ##", "## "),
+    "$": (" ### ", "# #  ", " ### ", "  # #", " ### "),
     "-": ("   ", "   ", "###", "   ", "   "),
     "?": ("###", "  #", " ##", "   ", " # "),
     ",": (" ", " ", " ", "#", "#"),
@@ -55,5 +55,6 @@ def _drawn(text: str, columns: tuple[int, ...]) -> list[str]:
 
 
 def _row(bits: str, columns: tuple[int, ...]) -> str:
-    wide = columns if len(bits) == len(columns) else columns[:1]
+    """A row of a glyph; one that is not three columns wide has columns all alike."""
+    wide = columns if len(bits) == len(columns) else (min(columns),) * len(bits)
     return "".join("█" * n if bit == "#" else " " * n for bit, n in zip(bits, wide, strict=True))
