@@ -222,9 +222,7 @@ def _from_file(
     how = _how(job, models)
     counted = counting.count(workload, chosen.prompt, encodings, how, progress)
     _large_enough(job, counted)
-    answers = counted.answers
-    if job.output.sample is not None:
-        answers = read_answers(job, encodings)
+    answers = counted.answers if job.output.sample is None else read_answers(job, encodings)
     facts = _facts(job.workload, workload, counted)
     shown = _by_vendors(remote, models, counters, job, workload, chosen.prompt)
     made = tuple(
