@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from planner.handoff.rehearsal import protocol
-from planner.handoff.rehearsal.http import Reply
+from planner.handoff.rehearsal.http import Reply, encoded
 from planner.handoff.rehearsal.laws import CHARACTERS_A_TOKEN, Billed, RowError, key_of
 from planner.handoff.rehearsal.protocol import Speaker, VendorError, pattern
 from planner.handoff.rehearsal.spool import Blob, MalformedError, requests
@@ -410,7 +410,7 @@ def _results(batch: Batch, world: World, now: datetime) -> dict[str, Any]:
                 billed.add(answer)
         for _, raw in batch.sheet.rows.each(undone):
             custom_id, _params = _row(0, raw)
-            stream.write(_encoded({"custom_id": custom_id, "result": {"type": fate}}))
+            stream.write(_row_line(custom_id, {"type": fate}))
         size = stream.tell()
     counts = {"succeeded": billed.rows, "errored": errored, fate: len(undone)}
     return {"results": Blob(path, 0, size), "counts": counts, "billed": billed}
@@ -421,11 +421,11 @@ def _line(custom_id: str, params: dict[str, Any], world: World) -> tuple[bytes, 
     if error is not None:
         said = {"type": "error", "error": {"type": error.kind, "message": error.message}}
         result: dict[str, Any] = {"type": "errored", "error": said | {"request_id": None}}
-        return _encoded({"custom_id": custom_id, "result": result}), None
+        return _row_line(custom_id, result), None
     answer = _answered(custom_id, params, world)
     message = _message(answer, params, world, custom_id, tier="batch")
     result = {"type": "succeeded", "message": message}
-    return _encoded({"custom_id": custom_id, "result": result}), answer
+    return _row_line(custom_id, result), answer
 
 
 def _answered(key: str, params: dict[str, Any], world: World) -> Answer:
@@ -484,5 +484,5 @@ def _usage(answer: Answer, tier: str) -> dict[str, Any]:
     return said
 
 
-def _encoded(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+def _row_line(custom_id: str, result: dict[str, Any]) -> bytes:
+    return encoded({"custom_id": custom_id, "result": result}) + b"\n"

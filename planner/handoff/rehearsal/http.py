@@ -35,6 +35,14 @@ HEAD_LIMIT = 256 * 1024
 Framing = Literal["length", "chunked", "eof"]
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def encoded(value: Any) -> bytes:
+    """Compact JSON."""
+    return _ENCODE(value).encode()
+
+
 class BrokenError(Exception):
     """The client hung up, or did not speak HTTP."""
 
@@ -77,7 +85,7 @@ class Reply:
     @classmethod
     def of(cls, value: Any, status: int = 200, **headers: str) -> Reply:
         """A reply in JSON."""
-        body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        body = encoded(value)
         named = {key.replace("_", "-"): each for key, each in headers.items()}
         return cls(status, body, {"content-type": "application/json", **named})
 

@@ -21,6 +21,12 @@ _WORDS = (
     "amber birch cedar delta ember fjord grove haven inlet jetty knoll lagoon meadow nectar "
     "orchard pebble quarry ridge summit thicket upland valley willow yonder zephyr"
 ).split()
+_STEP = 7
+_SAID = tuple(
+    tuple(_WORDS[(start + _STEP * each) % len(_WORDS)] for each in range(len(_WORDS)))
+    for start in range(len(_WORDS))
+)
+"""All words, beginning with each of them."""
 CHARACTERS_A_TOKEN = 4
 
 
@@ -214,6 +220,6 @@ def key_of(body: bytes) -> str:
 
 def text(seed: int, key: str, words: int) -> str:
     """The row's own name and some words, so that an answer under a wrong row is seen at once."""
-    start = int(share(seed, "words", key) * len(_WORDS))
-    said = (_WORDS[(start + 7 * each) % len(_WORDS)] for each in range(words))
-    return f"{key}: {' '.join(said)}"
+    said = _SAID[int(share(seed, "words", key) * len(_WORDS))]
+    repeated = said * (words // len(said) + 1)
+    return f"{key}: {' '.join(repeated[:words])}"

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from planner.handoff.rehearsal import protocol
-from planner.handoff.rehearsal.http import Reply
+from planner.handoff.rehearsal.http import Reply, encoded
 from planner.handoff.rehearsal.laws import CHARACTERS_A_TOKEN, Billed, RowError, key_of
 from planner.handoff.rehearsal.protocol import Speaker, VendorError, pattern
 from planner.handoff.rehearsal.spool import Blob, lines
@@ -631,7 +631,7 @@ def _enveloped(custom_id: str, world: World, batch: Batch, response: Any, error:
         "response": response,
         "error": error,
     }
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return encoded(said) + b"\n"
 
 
 def _error_body(error: RowError) -> dict[str, Any]:
@@ -731,7 +731,7 @@ def _response_object(
         "role": "assistant",
         "content": [content],
     }
-    thought = {"id": "rs_" + hexadecimal(world.seed, "rs", key), "type": "reasoning", "summary": []}
+    thought = [{"id": f"rs_{key}", "type": "reasoning", "summary": []}] if answer.reasoning else []
     return {
         "id": "resp_" + hexadecimal(world.seed, "resp", key),
         "object": "response",
@@ -742,7 +742,7 @@ def _response_object(
         "instructions": body.get("instructions"),
         "max_output_tokens": body.get("max_output_tokens"),
         "model": body.get("model", ""),
-        "output": [*([thought] if answer.reasoning else []), message],
+        "output": [*thought, message],
         "parallel_tool_calls": True,
         "tool_choice": "auto",
         "tools": [],

@@ -155,6 +155,8 @@ def stand(batch: Batch, now: datetime) -> Stand:
     reason, stop = _stop(batch, checked)
     wrapped = stop + timedelta(seconds=batch.pace.finalizing)
     done = batch.pace.done(batch.size, (min(now, stop) - checked).total_seconds())
+    if reason == "completed" and now >= stop:
+        done = batch.size  # a moment is rounded to its microsecond, and the last row with it
     running = checked if now >= checked else None
     if now >= wrapped:
         return Stand(

@@ -51,9 +51,13 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
     kind = schema["type"]
     if kind == "object":
         inner = schema["properties"]
-        return set(value) == set(inner) and all(fits(value[key], inner[key]) for key in inner)
+        return (
+            isinstance(value, dict)
+            and set(value) == set(inner)
+            and all(fits(value[key], inner[key]) for key in inner)
+        )
     if kind == "array":
-        return len(value) == 1 and fits(value[0], schema["items"])
+        return isinstance(value, list) and len(value) == 1 and fits(value[0], schema["items"])
     kinds = {"string": str, "integer": int, "number": float, "boolean": bool, "null": type(None)}
     return type(value) is kinds[kind]
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from planner.handoff.rehearsal.laws import (
@@ -133,6 +133,7 @@ PACES = st.builds(
     cancel=st.none() | SECONDS,
     looks=st.lists(SECONDS, min_size=2, max_size=12),
 )
+@example(rows=7, pace=replace(PACE, running=882.5235875), cancel=None, looks=[0.0, 1e4])
 def test_nothing_is_undone_as_time_passes(
     rows: int, pace: Pace, cancel: float | None, looks: list[float]
 ) -> None:
@@ -145,6 +146,13 @@ def test_nothing_is_undone_as_time_passes(
     assert len({(each.phase, each.done, each.ended_at) for each in ended}) <= 1
     for each, look in zip(seen, sorted(looks), strict=True):
         assert (each.phase in OVER) == (each.ended_at is not None)
+        assert (
+            each.phase not in {"completed", "finalizing"}
+            or each.done == rows
+            or (
+                each.finalizing_at == NOW + made.window  # its time was up
+            )
+        )
         assert each.ended_at is None or each.ended_at <= NOW + timedelta(seconds=look)
 
 
