@@ -51,8 +51,9 @@ def mean_estimate(
     seed: int,
     population: int | None = None,
     n: int | None = None,
+    coverage: float = COVERAGE,
 ) -> MeanEstimate:
-    """The mean of non-negative values {value: times seen} with its 95 % interval.
+    """The mean of non-negative values {value: times seen} with its interval (95 % unless said).
 
     The mean of all may lie below the smallest value that was seen, so only zero bounds it.
 
@@ -67,7 +68,7 @@ def mean_estimate(
     mean = Fraction(sum(value * times for value, times in histogram.items()), counted)
     spread = _deviation(histogram, float(mean), counted)
     n = n or counted
-    below, above = _half_widths(histogram, float(mean), spread, n, seed)
+    below, above = _half_widths(histogram, float(mean), spread, n, seed, coverage)
     left = 1.0 if population is None else math.sqrt(max(0.0, 1 - n / population))
     return MeanEstimate(
         mean=mean,
@@ -104,28 +105,28 @@ def _deviation(histogram: Mapping[int, int], mean: float, n: int) -> float:
 
 
 def _half_widths(
-    histogram: Mapping[int, int], mean: float, spread: float, n: int, seed: int
+    histogram: Mapping[int, int], mean: float, spread: float, n: int, seed: int, coverage: float
 ) -> tuple[float, float]:
     """How far the interval reaches below and above the mean."""
     error = spread / math.sqrt(n)
-    reach = student(0.5 + COVERAGE / 2, max(1, n - 1))
+    reach = student(0.5 + coverage / 2, max(1, n - 1))
     below, above = reach, reach
     resampled = FEWEST_FOR_BOOTSTRAP <= n <= MOST_FOR_BOOTSTRAP and n == sum(histogram.values())
     if error and resampled:
-        low, high = _bootstrap_t(histogram, mean, n, seed)
+        low, high = _bootstrap_t(histogram, mean, n, seed, coverage)
         below = high if math.isfinite(high) else reach
         above = -low if math.isfinite(low) else reach
     return below * error, above * error
 
 
 def _bootstrap_t(
-    histogram: Mapping[int, int], mean: float, n: int, seed: int
+    histogram: Mapping[int, int], mean: float, n: int, seed: int, coverage: float
 ) -> tuple[float, float]:
     """Lower and upper quantile of the studentised mean over seeded resamples."""
     values = [value for value, times in sorted(histogram.items()) for _ in range(times)]
     random = Random(seed)
     ratios = sorted(_studentised(random.choices(values, k=n), mean) for _ in range(RESAMPLES))
-    tail = (1 - COVERAGE) / 2
+    tail = (1 - coverage) / 2
     last = RESAMPLES - 1
     return ratios[round(tail * last)], ratios[round((1 - tail) * last)]
 
