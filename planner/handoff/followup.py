@@ -44,6 +44,8 @@ FOLDER: Final = "followup"
 FORMAT: Final = "batch"
 """Its rows are requests already."""
 KEY: Final = "key"
+_THEN: Final = ">"
+"""In an option's id: what comes before it, and the lane that takes over in time for a deadline."""
 _ROW: Final = b'{"custom_id":'
 
 
@@ -64,7 +66,11 @@ def rows_of(ledger: Ledger, job_id: str, parse: Parse) -> Iterator[Row]:
     folder = ledger.job_folder(job_id)
     shards = shards_of(folder) if ledger.attempts(job_id) else ()
     own = results.batch_leg(ledger, job_id, folder, shards, parse)
-    children = (each for each in ledger.jobs() if each.parent == job_id)
+    children = (
+        each
+        for each in ledger.jobs()
+        if each.parent == job_id and (ledger.job_folder(each.id) / builds.PLAN).is_file()
+    )
     legs = [_Child(ledger, each, folder, parse) for each in children]
     yield from results.merged(folder, [own, results.direct_leg(folder), *legs])
 
@@ -168,7 +174,7 @@ def make(
     part.replace(path)
     plans.sync_folder(folder)
     pinned = {"path": path.name, "format": FORMAT, "bytes": size, "digest": digest}
-    made = _planned(plan, rows, pinned, now, _left_of_cap(ledger, job))
+    made = planned(plan, rows, pinned, now, _left_of_cap(ledger, job))
     standing = plans.read(plan_path) if plan_path.exists() else None
     if standing is None:
         plans.write(made, plan_path)
@@ -265,10 +271,13 @@ def _left_of_cap(ledger: Ledger, job: Job) -> Usd | None:
     return max(difference(job.cap, total((spent.billed, spent.in_flight))), ZERO)
 
 
-def _planned(
+def planned(
     parent: Plan, rows: int, pinned: dict[str, Any], now: datetime, cap: Usd | None
 ) -> Plan:
-    """The parent's plan for fewer rows: the same lane, rates and parameters."""
+    """The parent's plan for fewer rows: the same lane, rates and parameters.
+
+    Its cost is the parent's in proportion; when it will be done is reckoned when it is sent.
+    """
     share = Fraction(rows, parent.workload.rows.value)
     late = parent.deadline is not None and parent.deadline <= now
     values = plans.content(parent)
@@ -280,6 +289,9 @@ def _planned(
         "why": f"the rows of job {parent.nonce} that have no answer",
         "gives_up": (),
     }
+    if late and parent.choice.strategy == "rescue":
+        alone = parent.choice.option.partition(_THEN)[0]
+        values["choice"] |= {"strategy": "single", "option": alone}
     values["demand"] |= {"max_cost": cap}
     if late:
         values["demand"] |= {"deadline": None}

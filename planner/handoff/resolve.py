@@ -160,10 +160,14 @@ class Resolver:
         return found.kind == "probable" and rivals(self._desk.ledger, self._desk.job, attempt)
 
     def _take(self, attempt: Attempt, found: Found) -> Step:
+        """It is this batch; what is ours besides it is ended first, while it is still in doubt."""
         assert found.batch is not None
+        try:
+            for each in found.extra:
+                self.end_duplicate(each)
+        except FAILURES as error:
+            return self._desk.failed("look", error, attempt, shard=attempt.shard)
         self.adopt(attempt, found.batch, found.kind)
-        for each in found.extra:
-            self.end_duplicate(each)
         return Step(did="adopted", shard=attempt.shard)
 
     def adopt(self, attempt: Attempt, batch: Batch, how: str) -> None:

@@ -139,6 +139,12 @@ class Submitter:
             batch = desk.vendor.retrieve(batch_id)
         except FAILURES as error:
             raise InputError.of("no-batch", f"batch {batch_id}: {error}") from None
+        if batch.counts is not None and batch.counts.total != attempt.rows:
+            raise InputError.of(
+                "other-size",
+                f"batch {batch_id} has {batch.counts.total:,} rows, and shard {shard} has "
+                f"{attempt.rows:,}",
+            )
         self._resolver.adopt(attempt, batch, "probable")
 
     def write(self) -> Tally:

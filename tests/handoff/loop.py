@@ -17,7 +17,7 @@ from unittest import mock
 
 from planner import catalog as catalogs
 from planner import drafting, pipeline
-from planner.handoff import followup, rehearsal, spending
+from planner.handoff import followup, rehearsal, resolve, spending
 from planner.handoff.keys import Key, Secret
 from planner.handoff.ledger import Ledger
 from planner.handoff.providers import vendors
@@ -27,6 +27,7 @@ from tests.answers import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from datetime import datetime
 
     from planner.handoff.build import Shard
     from planner.handoff.followup import FollowUp
@@ -198,6 +199,7 @@ class World:
         until_kind: str | None = None,
         cancel: bool = False,
         adopt: tuple[int, str] | None = None,
+        until: datetime | None = None,
         **more: Any,
     ) -> Step:
         """One process: to its end, so many steps, or killed at its n-th durable one (`Killed`)."""
@@ -222,6 +224,8 @@ class World:
                         loop.cancel()
                     if adopt is not None:
                         loop.adopt(*adopt)
+                    if until is not None:
+                        return loop.run(until)
                     return self._steps(loop, steps, until_kind)
         finally:
             if vendor is not None:
@@ -254,6 +258,22 @@ class World:
         vendor = self.vendor()
         try:
             return vendor.create(shard, file_id=None, endpoint="", tags={}).id
+        finally:
+            vendor.close()
+
+    def repeat(self, shard: int) -> None:
+        """The create of a shard as it was sent, once more."""
+        vendor = self.vendor()
+        try:
+            with self.ledger() as ledger:
+                job = ledger.job(self.made.plan.nonce)
+                attempt = next(e for e in ledger.attempts(job.id) if e.shard == shard)
+                vendor.create(
+                    self.made.folder / self.made.shards[shard - 1].file,
+                    file_id=attempt.file_id,
+                    endpoint=self.made.plan.request.endpoint or "",
+                    tags=resolve.tags(job, attempt),
+                )
         finally:
             vendor.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -248,3 +249,42 @@ def test_what_is_left_of_the_cap_is_the_cap_of_the_rest(tmp_path: Path) -> None:
         found = world.follow_up(permanent=True)
         assert found is not None
         assert found.plan.demand.max_cost == cap
+
+
+def test_a_follow_up_whose_files_were_deleted_is_passed_over(tmp_path: Path) -> None:
+    import shutil
+
+    conduct = replace(QUICK, turnaround=steady(replace(STALLED, stall_at=1)))
+    job = made("openai", tmp_path / "job", rows=4, per_shard=4)
+    with World(job, tmp_path, conduct=conduct) as world:
+        world.run()
+        first = world.made
+        found = world.follow_up()
+        assert found is not None
+        world.follow(found)
+        world.run(steps=3)
+        shutil.rmtree(world.home / "jobs" / world.made.plan.nonce)
+        world.made = first
+        again = world.follow_up()
+        assert again is not None
+        assert again.rows == 3
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_rescue_that_is_too_late_is_followed_up_by_its_batch_alone(
+    tmp_path: Path, *, late: bool
+) -> None:
+    from planner.handoff import followup as followups
+
+    plan = made("anthropic", tmp_path / "job", rows=4, per_shard=4).plan
+    option = plan.choice.option
+    choice = plan.choice.model_copy(update={"strategy": "rescue", "option": f"{option}>standard"})
+    demand = plan.demand.model_copy(update={"deadline": "2026-11-23T12:00:00+00:00"})
+    rescue = plan.model_copy(update={"choice": choice, "demand": demand})
+    now = datetime(2026, 11, 24 if late else 22, tzinfo=UTC)
+    pinned = plan.workload.model_dump() | {"path": "rows.jsonl"}
+    made_ = followups.planned(rescue, 2, pinned, now, None)
+    assert made_.choice.strategy == ("single" if late else "rescue")
+    assert made_.choice.option == (option if late else f"{option}>standard")
+    assert (made_.deadline is None) == late
+    assert bool(made_.warnings) == late

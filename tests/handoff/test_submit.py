@@ -628,3 +628,60 @@ def test_a_policy_of_one_job_at_a_time_holds_across_jobs(small: Made, tmp_path: 
         assert creates(world) <= 1, waits
         step = world.run()
         assert (step.over, world.paid()) == ("done", [1, 1])
+
+
+# --- made twice on the way --------------------------------------------------------------
+
+
+def test_of_two_batches_that_are_ours_the_first_is_kept_and_the_other_ended(
+    jobs: dict[str, Made], tmp_path: Path
+) -> None:
+    small = jobs["openai"]
+    slow = replace(QUICK, turnaround=steady(Pace(running=300)))
+    # Something on the way repeats the call, and then the end of the second is not heard at once.
+    faults = [
+        fault(small, "batches.create", "drop_after"),
+        fault(small, "batches.cancel", "drop_before"),
+    ]
+    with World(small, tmp_path, faults=faults, conduct=slow) as world:
+        world.run(until_kind="unknown")
+        world.time.sleep(5)
+        world.repeat(1)
+        step = world.run()
+        assert (step.over, sorted(world.paid())) == ("done", [1, 2])
+        (vendor_side,) = world.server.worlds("openai")
+        ended = [each.id for each in vendor_side.batches.values() if each.cancel_at is not None]
+        told = [each.figures["batch"] for each in world.news if each.kind == "duplicate"]
+        assert told == ended
+        kept = [each for each in vendor_side.batches.values() if each.id not in ended]
+        assert max(each.created for each in kept) != vendor_side.batches[ended[0]].created
+        assert world.right()
+
+
+# --- a person says which ----------------------------------------------------------------
+
+
+def test_only_a_batch_that_can_be_it_is_taken_for_a_shard(
+    jobs: dict[str, Made], alien: Made, tmp_path: Path
+) -> None:
+    faults = [Fault(on="anthropic.batches.create", kind="drop_before")]
+    with World(jobs["anthropic"], tmp_path, faults=faults) as world:
+        world.run()
+        smaller = world.send(alien.folder / "shards" / "00001.json", rows=2)
+        for shard, batch, said in (
+            (2, smaller, "does not wait"),
+            (1, smaller, "has 2 rows"),
+            (1, "msgbatch_nowhere", "msgbatch_nowhere"),
+        ):
+            with pytest.raises(InputError, match=said):
+                world.run(adopt=(shard, batch))
+        assert states(world) == ["held", "built"]
+
+
+def test_a_run_may_last_until_a_moment(small: Made, tmp_path: Path) -> None:
+    with World(small, tmp_path) as world:
+        moment = world.time.now() + timedelta(seconds=15)
+        step = world.run(until=moment)
+        assert step.over is None
+        assert world.time.now() == moment
+        assert world.run().over == "done"
