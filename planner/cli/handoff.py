@@ -314,6 +314,12 @@ def _over(handoff: Handoff, arguments: Arguments) -> int:
     answers = str(handoff.folder / "out")
     shown = report.ENDED[arguments.get("format", "table")](job, found, billed, answers, more)
     print(shown, end="")
+    if any(each.state == "held" for each in handoff.ledger.attempts(job.id)):
+        print(
+            f"look at the vendor whether the batch is there. If it is not, planner resume "
+            f"{job.id} --on-unknown rearm sends its rows again",
+            file=sys.stderr,
+        )
     if job.state == "stopped" and handing.refused(handoff.ledger, job):
         return REFUSED
     whole = found.outcomes["succeeded"] == found.rows

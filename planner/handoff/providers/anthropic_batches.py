@@ -48,7 +48,11 @@ class AnthropicBatches:
     def __init__(self, key: Key, base_url: str | None) -> None:
         self._client = words.client(key, base_url)
         self._line = wire.Line(words.WORDS, key)
-        _, response = self._line.object(lambda: self._page(1, None))
+        try:
+            _, response = self._line.object(lambda: self._page(1, None))
+        except BaseException:
+            self._client.close()
+            raise
         self.account = words.account(self._client, self._line, response.headers)
 
     @property
@@ -94,7 +98,9 @@ class AnthropicBatches:
         return batch(
             *self._line.object(
                 lambda: (
-                    self._client.messages.batches.with_raw_response.retrieve(batch_id).http_response
+                    self._client.messages.batches.with_raw_response.retrieve(
+                        batch_id, timeout=wire.PATIENCE
+                    ).http_response
                 )
             )
         )
@@ -104,7 +110,9 @@ class AnthropicBatches:
         return batch(
             *self._line.object(
                 lambda: (
-                    self._client.messages.batches.with_raw_response.cancel(batch_id).http_response
+                    self._client.messages.batches.with_raw_response.cancel(
+                        batch_id, timeout=wire.PATIENCE
+                    ).http_response
                 )
             )
         )
@@ -121,7 +129,7 @@ class AnthropicBatches:
                 cast_to=httpx2.Response,
                 stream=True,
                 stream_cls=None,
-                options={"headers": {"Accept": "application/binary"}},
+                options={"headers": {"Accept": "application/binary"}, "timeout": wire.PATIENCE},
             )
         )
         assert isinstance(response, httpx2.Response)
@@ -139,7 +147,9 @@ class AnthropicBatches:
         import anthropic
 
         return self._client.messages.batches.with_raw_response.list(
-            limit=limit, after_id=anthropic.omit if after is None else after
+            limit=limit,
+            after_id=anthropic.omit if after is None else after,
+            timeout=wire.PATIENCE,
         ).http_response
 
 

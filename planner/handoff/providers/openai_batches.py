@@ -55,7 +55,11 @@ class OpenAIBatches:
     def __init__(self, key: Key, base_url: str | None) -> None:
         self._client = words.client(key, base_url)
         self._line = wire.Line(words.WORDS, key)
-        _, response = self._line.object(lambda: self._page(1, None))
+        try:
+            _, response = self._line.object(lambda: self._page(1, None))
+        except BaseException:
+            self._client.close()
+            raise
         self._api = response.headers.get("openai-version")
         self.account = words.account(self._client, self._line, response.headers)
 
@@ -119,7 +123,11 @@ class OpenAIBatches:
         """How it stands now."""
         return batch(
             *self._line.object(
-                lambda: self._client.batches.with_raw_response.retrieve(batch_id).http_response
+                lambda: (
+                    self._client.batches.with_raw_response.retrieve(
+                        batch_id, timeout=wire.PATIENCE
+                    ).http_response
+                )
             )
         )
 
@@ -127,13 +135,19 @@ class OpenAIBatches:
         """Ask for its end; what is done stays and is billed."""
         return batch(
             *self._line.object(
-                lambda: self._client.batches.with_raw_response.cancel(batch_id).http_response
+                lambda: (
+                    self._client.batches.with_raw_response.cancel(
+                        batch_id, timeout=wire.PATIENCE
+                    ).http_response
+                )
             )
         )
 
     def download(self, batch: Batch, name: str, into: BinaryIO) -> int:
         """A file of results, streamed."""
-        wanted = self._client.files.with_streaming_response.content(batch.files[name])
+        wanted = self._client.files.with_streaming_response.content(
+            batch.files[name], timeout=wire.PATIENCE
+        )
         reply = self._line.call(wanted.__enter__)
         try:
             return wire.copy(reply.http_response, into, self._line)
@@ -152,7 +166,9 @@ class OpenAIBatches:
         import openai
 
         return self._client.batches.with_raw_response.list(
-            limit=limit, after=openai.omit if after is None else after
+            limit=limit,
+            after=openai.omit if after is None else after,
+            timeout=wire.PATIENCE,
         ).http_response
 
 

@@ -1,0 +1,681 @@
+"""The hand-off from the command line: what is shown, agreed to, sent, kept and told."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from planner.handoff import plan as plans
+from planner.handoff import rehearsal
+from planner.handoff.ledger import Ledger
+from planner.money import Usd, dollars
+from planner.words import percent
+from tests.handoff.counter import QUICK, SENTINEL, Counter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.answers import Ask
+
+    Make = Callable[..., Counter]
+
+
+@pytest.fixture
+def make(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Counter]]:
+    made: list[Counter] = []
+
+    def counter(**more: Any) -> Counter:
+        made.append(Counter(ask, tmp_path, monkeypatch, **more))
+        return made[-1]
+
+    yield counter
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def counter(make: Make) -> Counter:
+    return make()
+
+
+def errors(share: float = 0.3, message: str = "overloaded") -> rehearsal.Conduct:
+    """A vendor that fails some rows for now."""
+    error = rehearsal.RowError(status=500, kind="api_error", message=message)
+    return rehearsal.Conduct(
+        answers=rehearsal.Answers(refused=share, error=error), turnaround=QUICK
+    )
+
+
+# --- what is shown, and the yes ---------------------------------------------------------
+
+
+def test_everything_is_on_the_screen_before_a_typed_number_sends_it(counter: Counter) -> None:
+    plan = counter.plan("--deadline", "30h", "--max-cost", "3")
+    counter.types("12")
+    answer = counter("submit", str(plan), *counter.to)
+    assert answer.exit_code == 0
+    screen = answer.err.partition("Type 12 (the number of rows) or yes to send them: ")[0]
+    cost, p = plans.read(plan).cost, plans.read(plan).finish.p_deadline
+    assert p is not None
+    assert screen == SCREEN.format(
+        url=counter.to[1],
+        expected=dollars(Usd(cost.expected)),
+        p95=dollars(Usd(cost.p95)),
+        ceiling=dollars(Usd(cost.ceiling)),
+        p=percent(float(p.mean)),
+        low=percent(float(p.low)),
+        high=percent(float(p.high)),
+    )
+    assert counter.paid == 1
+    assert [each["key"] for each in counter.answers()] == [f"k{n}" for n in range(12)]
+    assert answer.out.startswith(f"Job {counter.job} is done. 12 of 12 rows are answered, $0.00")
+
+
+SCREEN = """\
+To send: 12 rows of rows.jsonl to Anthropic
+  leaves    these rows leave this machine for Anthropic, at {url}
+  account   organization org-rehearsal; key from ANTHROPIC_API_KEY
+  lane      claude-haiku-5-5, Message Batches, /v1/messages, 1 batch
+  cost      {expected} expected, {p95} at the 95th percentile, {ceiling} at most, if every answer
+            runs to its limit; cap $3.00
+  finish    typically 30m, 95 in 100 within 8h07; by tomorrow 18:00 UTC: {p} ({low} to {high}, 80 %
+            sure). Not guaranteed: rows that a window leaves undone expire and are sent again
+  retention Anthropic keeps the results for 29d; fetch them before
+"""
+
+
+@pytest.mark.parametrize("typed", ["", "no", "11", "y", "120", "yes please"])
+def test_anything_but_the_number_or_yes_sends_nothing(counter: Counter, typed: str) -> None:
+    counter.types(typed)
+    answer = counter("submit", str(counter.plan()), *counter.to)
+    assert (answer.exit_code, answer.out) == (1, "")
+    assert answer.err.endswith("nothing was sent\n")
+    assert counter.paid == 0
+    with counter.ledger as ledger:
+        assert ledger.jobs() == ()
+
+
+def test_a_yes_is_a_yes(counter: Counter) -> None:
+    counter.types("Yes")
+    assert counter("submit", str(counter.plan()), *counter.to).exit_code == 0
+    assert counter.paid == 1
+
+
+def test_a_script_needs_yes_and_a_cap(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = counter.plan()
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    for flags, said in (((), "without a yes"), (("--yes",), "only with --max-cost")):
+        answer = counter("submit", str(plan), *flags, *counter.to)
+        assert answer.exit_code == 2
+        assert said in answer.err
+    assert counter.paid == 0
+
+
+def test_the_same_plan_again_is_the_same_job(counter: Counter) -> None:
+    plan = counter.plan()
+    first, second = counter.submit(plan), counter.submit(plan)
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert "which is done" in second.err
+    assert counter.paid == 1
+
+
+# --- what is refused before anybody is asked --------------------------------------------
+
+
+def test_a_stale_plan_is_refused_by_the_name_of_what_moved(counter: Counter) -> None:
+    plan = counter.plan()
+    with counter.rows().open("a", encoding="utf-8") as stream:
+        stream.write('{"id": "more", "text": "one more"}\n')
+    answer = counter.submit(plan)
+    assert answer.exit_code == 2
+    assert "error[workload-moved]" in answer.err
+    counter.rows()
+    counter.time.sleep(8 * 86400)
+    answer = counter.submit(plan)
+    assert answer.exit_code == 2
+    assert "error[plan-too-old]: the plan was made 8 days ago" in answer.err
+    assert counter.server.record.sent == []
+
+
+def test_no_plan_of_a_guess_is_sent(counter: Counter) -> None:
+    made = plans.read(counter.plan())
+    tokens = {**plans.content(made)["tokens"], "output_basis": "assumed"}
+    guess = plans.sealed({**plans.content(made), "tokens": tokens})
+    path = counter.folder / "guess.plan.yaml"
+    plans.write(guess, path)
+    answer = counter.submit(path)
+    assert answer.exit_code == 2
+    assert "error[assumed-output]" in answer.err
+    accepted = {"assumed_output": True, "stale": ()}
+    plans.write(plans.sealed({**plans.content(guess), "accepted": accepted}), path, force=True)
+    answer = counter.submit(path)
+    assert answer.exit_code == 0
+    assert "the answer length is assumed, as was accepted" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("vendors: [openai]", "vendor anthropic; allowed: openai"),
+        ("models: [claude-sonnet-*]", "model claude-haiku-5-5"),
+        ("regions: [us]", "names no region"),
+        ("base_urls: [https://api.anthropic.com]", "address http://127.0.0.1"),
+        ("zero_retention_only: true", "keeps the answers"),
+        ("daily_caps: 5", "unknown key 'daily_caps'"),
+    ],
+)
+def test_no_flag_gets_around_a_policy(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch, rule: str, said: str
+) -> None:
+    plan = counter.plan()
+    config = counter.folder / "config"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
+    (config / "planner").mkdir(parents=True)
+    (config / "planner" / "policy.yaml").write_text(f"{rule}\n")
+    answer = counter.submit(plan)
+    assert answer.exit_code == 2
+    assert said in re.sub(r"\s+", " ", answer.err)
+    assert counter.server.record.sent == [], "not even the key was shown to anybody"
+
+
+def test_the_cap_of_the_day_counts_every_job(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = counter.folder / "config"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
+    (config / "planner").mkdir(parents=True)
+    (config / "planner" / "policy.yaml").write_text("daily_cap: 0.0003\n")
+    answer = counter.submit(counter.plan())
+    assert answer.exit_code == 2
+    assert "error[daily-cap]" in answer.err
+    assert "the policy leaves $0.00030 today" in re.sub(r"\s+", " ", answer.err)
+    assert counter.paid == 0
+
+
+def test_a_vendor_that_planner_cannot_send_to_is_said_so(counter: Counter, ask: Ask) -> None:
+    path = counter.folder / "other.plan.yaml"
+    job = ("--prompt", "{{ text }}", "--model", "mistral-medium-3-5", "--output-tokens", "9")
+    made = ask("plan", str(counter.rows()), *job, "-o", str(path))
+    if made.exit_code:
+        pytest.skip(made.err)
+    answer = counter.submit(path)
+    assert answer.exit_code == 3
+    assert counter.server.record.sent == []
+
+
+# --- accounts and keys ------------------------------------------------------------------
+
+
+def test_another_account_is_refused_and_a_rotated_key_goes_on(make: Make) -> None:
+    tenants = {SENTINEL: "org-a", "rotated-key-1": "org-a", "other-key-22": "org-b"}
+    counter = make(conduct=rehearsal.Conduct(tenants=tenants, turnaround=QUICK))
+    plan = counter.plan()
+    assert counter.submit(plan, "--once").exit_code == 0
+    assert counter.paid == 1
+    job = counter.job
+    counter.key("other-key-22")
+    answer = counter("resume", job)
+    assert answer.exit_code == 2
+    assert "organization org-b, not org-a" in re.sub(r"\s+", " ", answer.err)
+    counter.key("rotated-key-1")
+    assert counter("resume", job).exit_code == 0
+    assert counter.paid == 1
+
+
+def test_without_a_key_nothing_is_asked(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = counter.plan()
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    answer = counter.submit(plan)
+    assert answer.exit_code == 4
+    assert "set ANTHROPIC_API_KEY" in answer.err
+    assert counter.server.record.sent == []
+
+
+def test_a_key_that_is_refused_is_told_without_the_key(make: Make) -> None:
+    said = rehearsal.Fault(on="anthropic.batches.list", kind="status", status=401, calls=None)
+    counter = make(faults=[said])
+    answer = counter.submit(counter.plan())
+    assert answer.exit_code == 4
+    assert "error[vendor-refused]" in answer.err
+
+
+def test_the_key_is_in_no_file_and_on_no_screen(make: Make) -> None:
+    counter = make(
+        conduct=errors(message=f"invalid key {SENTINEL[:30]}"),
+        faults=[rehearsal.Fault(on="anthropic.batches.create", kind="drop_after")],
+    )
+    plan = counter.plan()
+    told = [*counter.submit(plan, "--canary", "2")]
+    told += [*counter("jobs"), *counter("jobs", counter.job), *counter("doctor")]
+    told += [*counter("fetch", counter.job, "--json")]
+    kept = [each.read_bytes() for each in counter.data.rglob("*") if each.is_file()]
+    raw = [each for each in kept if b"invalid key" in each]
+    everything = [str(each) for each in told]
+    everything += [each.decode("latin-1") for each in kept if each not in raw]
+    assert len(kept) > 5
+    secret = SENTINEL[len("sk-ant-api03-") :]
+    for at in range(len(secret) - 8):
+        assert not [each for each in everything if secret[at : at + 8] in each]
+
+
+# --- interrupts -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["sending", "sent", "polled", "ended", "fetched", "merged"])
+def test_an_interrupt_at_any_moment_says_how_to_go_on(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    from planner.cli import handoff as face
+
+    tell = face.Narrator.__call__
+
+    def interrupted(self: face.Narrator, event: Any) -> None:
+        if getattr(event, "kind", None) == kind:
+            raise KeyboardInterrupt
+        tell(self, event)
+
+    plan = counter.plan()
+    with monkeypatch.context() as patch:
+        patch.setattr(face.Narrator, "__call__", interrupted)
+        answer = counter.submit(plan)
+    assert answer.exit_code == 130
+    assert f"planner resume {counter.job} goes on here" in answer.err
+    if kind == "sending":
+        asks = counter("resume", counter.job)
+        assert asks.exit_code == 1, "between the intent and the call nobody can know"
+        assert "--on-unknown rearm" in asks.err
+        assert counter.paid == 0
+    assert counter("resume", counter.job[:5], "--on-unknown", "rearm").exit_code == 0
+    assert counter.paid == 1
+    assert {each["outcome"] for each in counter.answers()} == {"succeeded"}
+
+
+def test_one_step_at_a_time_comes_to_the_same_end(counter: Counter) -> None:
+    answer = counter.submit(counter.plan(), "--once")
+    steps = [answer.out]
+    while "is done" not in steps[-1]:
+        counter.time.sleep(60)
+        answer = counter("resume", "--once")
+        assert answer.exit_code == 0, answer.err
+        steps.append(answer.out)
+        assert len(steps) < 100
+    assert counter.paid == 1
+    assert ": sent (shard 1)" in steps[0]
+    assert len(counter.answers()) == 12
+
+
+def test_a_second_process_is_refused(counter: Counter) -> None:
+    counter.submit(counter.plan(), "--once")
+    with counter.ledger as ledger, ledger.lock(counter.job):
+        for command in ("resume", "cancel"):
+            answer = counter(command, counter.job)
+            assert answer.exit_code == 2
+            assert "is being run by another process" in answer.err
+        assert "> running" in counter("jobs").out
+    assert "~ waiting" in counter("jobs").out
+
+
+def test_all_jobs_are_resumed_side_by_side(counter: Counter) -> None:
+    for limit in ("40", "50"):
+        plan = counter.plan("--max-output-tokens", limit, name=limit)
+        assert counter.submit(plan, "--once").exit_code == 0
+    answer = counter("resume")
+    assert answer.exit_code == 0, answer.err
+    assert answer.out.count("is done") == 2
+    assert counter.paid == 2
+    assert "every job is over" in counter("resume").err
+
+
+# --- rows without an answer -------------------------------------------------------------
+
+
+def test_rows_that_failed_are_grouped_and_offered_as_a_job_of_their_own(make: Make) -> None:
+    counter = make(conduct=errors())
+    answer = counter.submit(counter.plan())
+    assert answer.exit_code == 1
+    failed = [each["key"] for each in counter.answers() if each["outcome"] != "succeeded"]
+    assert 0 < len(failed) < 12
+    shown = re.sub(r"\s+", " ", answer.out)
+    assert f"errored {len(failed)} rows" in shown
+    assert "overloaded" in shown
+    offered = re.search(r"planner submit (\S+)", shown)
+    assert offered is not None
+    first = counter.job
+    follow = counter("submit", offered[1], "--yes", "--max-cost", "5", *counter.to)
+    assert f"follows job {first}" in re.sub(r"\s+", " ", follow.err)
+    with counter.ledger as ledger:
+        assert [each.parent for each in ledger.jobs()] == [None, first]
+
+
+def test_a_batch_of_errors_alone_is_not_called_done_well(make: Make) -> None:
+    counter = make(conduct=errors(share=1.0))
+    answer = counter.submit(counter.plan())
+    assert answer.exit_code == 1
+    assert "0 of 12 rows are answered" in answer.out
+
+
+def test_what_a_vendor_says_does_not_drive_the_terminal(make: Make) -> None:
+    counter = make(conduct=errors(share=1.0, message="\x1b[2J\x07gone\x9b1m"))
+    told = [*counter.submit(counter.plan()), *counter("jobs", counter.job)]
+    told += [*counter("fetch", counter.job)]
+    shown = "".join(str(each) for each in told)
+    assert "\\x1b[#J\\x07gone" in shown
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", shown)
+
+
+def test_a_canary_is_kept_billed_and_told(counter: Counter) -> None:
+    answer = counter.submit(counter.plan(), "--canary", "3")
+    assert answer.exit_code == 0
+    assert "3 rows in realtime first, at most $0.000" in answer.err
+    assert "canary: 3 of 3 rows answered, $0.000" in answer.err
+    assert len(counter.server.record.calls("anthropic.messages.create")) == 3
+    kept = list((counter.data / "jobs" / counter.job / "canary").iterdir())
+    assert len(kept[0].read_text().splitlines()) == 3
+    with counter.ledger as ledger:
+        assert {each.leg for each in ledger.billed(counter.job)} == {"batch", "pilot"}
+        assert ledger.exposure(counter.job).in_flight == 0
+
+
+def test_a_canary_that_is_refused_keeps_the_rest_at_home(make: Make) -> None:
+    wrong = rehearsal.RowError(message="max_tokens: too many")
+    counter = make(conduct=rehearsal.Conduct(answers=rehearsal.Answers(refused=1, error=wrong)))
+    answer = counter.submit(counter.plan(), "--canary", "3")
+    assert answer.exit_code == 4
+    assert "error[canary]" in answer.err
+    assert "max_tokens: too many" in answer.err
+    assert counter.paid == 0
+    assert len(counter.server.record.calls("anthropic.messages.create")) == 1
+
+
+def test_a_refusal_of_the_vendor_is_exit_4_and_the_job_can_go_on(make: Make) -> None:
+    counter = make(faults=[rehearsal.Fault(on="anthropic.batches.create", kind="spend_limit")])
+    answer = counter.submit(counter.plan())
+    assert answer.exit_code == 4
+    assert "is stopped" in answer.out
+    assert counter.paid == 0
+    assert "! stopped" in counter("jobs").out
+    assert counter("resume", counter.job).exit_code == 0
+    assert counter.paid == 1
+
+
+def test_a_cap_without_room_stops_and_a_higher_one_goes_on(counter: Counter) -> None:
+    answer = counter.submit(counter.plan(), "--yes", "--max-cost", "0.0001")
+    assert answer.exit_code == 1
+    assert "has no room" in answer.out
+    assert counter.paid == 0
+    assert counter("resume", counter.job, "--max-cost", "1").exit_code == 0
+    assert counter.paid == 1
+
+
+# --- the other commands -----------------------------------------------------------------
+
+
+def test_answers_are_fetched_as_a_table_without_a_key(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter.submit(counter.plan())
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    to = counter.folder / "answers.csv"
+    answer = counter("fetch", counter.job[:6], "--format", "csv", "-o", str(to))
+    assert answer.exit_code == 0, answer.err
+    with to.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["key"] for row in rows] == [f"k{n}" for n in range(12)]
+    assert all(row["text"] for row in rows)
+    assert to.stat().st_mode & 0o077 == 0
+
+
+def test_fetching_brings_home_what_is_over_and_sends_nothing(counter: Counter) -> None:
+    counter.submit(counter.plan(), "--once")
+    calls = len(counter.server.record.calls("anthropic.batches.create"))
+    answer = counter("fetch", counter.job)
+    assert answer.exit_code == 1
+    assert "12 rows have no answer yet" in answer.out
+    counter.time.sleep(86400)
+    assert counter("fetch", counter.job).exit_code == 0
+    assert len(counter.server.record.calls("anthropic.batches.create")) == calls
+
+
+def test_cancelling_keeps_what_is_done_and_offers_the_rest(make: Make) -> None:
+    pace = rehearsal.Pace(running=10_000)
+    counter = make(conduct=rehearsal.Conduct(turnaround=rehearsal.steady(pace)))
+    counter.submit(counter.plan(), "--once")
+    counter.time.sleep(5_060)
+    answer = counter("cancel", counter.job)
+    assert answer.exit_code == 0, answer.err
+    done = [each for each in counter.answers() if each["outcome"] == "succeeded"]
+    assert 3 <= len(done) <= 9
+    assert f"{12 - len(done)} rows can be sent again" in re.sub(r"\s+", " ", answer.out)
+    assert "x cancelled" in counter("jobs").out
+    assert counter("resume", counter.job).exit_code == 1
+    assert counter.paid == 1
+
+
+def test_jobs_are_listed_with_progress_money_and_the_next_step(counter: Counter) -> None:
+    assert counter("jobs").out == "no jobs yet: planner submit PLAN sends one\n"
+    counter.submit(counter.plan(), "--once")
+    counter.time.sleep(300)
+    job = counter.job
+    with counter.ledger as ledger:
+        flying = dollars(ledger.exposure(job).in_flight)
+    assert counter("jobs").out == LISTED.format(job=job, short=job[:6], flying=flying)
+    told = counter("jobs", job[:4]).out
+    parts = (
+        "12 rows, anthropic/claude-haiku-5-5, batch (single)",
+        "12 at the vendor",
+        "in flight, cap $5.00",
+        "planned: typically 30m",
+        "submitted",
+        "kept until",
+    )
+    for part in parts:
+        assert part in re.sub(r"\s+", " ", told), part
+    data = json.loads(counter("jobs", "--format", "json").out)
+    assert data["schema"] == "planner.jobs/1"
+    assert data["jobs"][0]["rows"]["out"] == 12
+    counter("resume")
+    one = json.loads(counter("jobs", job, "--format", "json").out)
+    assert one["rows"] == {
+        "total": 12, "answered": 12, "failed": 0, "out": 0, "in_doubt": 0, "unsent": 0
+    }  # fmt: skip
+    assert one["shards"][0]["state"] == "merged"
+    assert one["in_flight"] == "0"
+
+
+LISTED = """\
+job           model             lane   rows  over  billed  in flight  state      next
+{job}  claude-haiku-5-5  batch    12     0      $0   {flying}  ~ waiting  planner resume {short}
+{short}: results not fetched yet are kept until 2026-12-21 12:00 UTC
+"""
+
+
+def test_watching_follows_a_job_until_nobody_runs_it(counter: Counter) -> None:
+    counter.submit(counter.plan())
+    answer = counter("jobs", "--watch")
+    assert (answer.exit_code, answer.out.count("+ done")) == (0, 1)
+
+
+def test_purging_removes_the_texts_and_keeps_the_figures(counter: Counter) -> None:
+    counter.submit(counter.plan(), "--once")
+    job = counter.job
+    assert counter("jobs", "purge", job, "--yes").exit_code == 2, "a batch is still out"
+    counter("resume")
+    counter.types("no")
+    assert counter("jobs", "purge", job).exit_code == 1
+    counter.types(job)
+    assert counter("jobs", "purge", job).exit_code == 0
+    kept = b"".join(each.read_bytes() for each in counter.data.rglob("*") if each.is_file())
+    assert b"order number" not in kept
+    assert not (counter.data / "jobs" / job).exists()
+    assert "- purged" in counter("jobs").out
+    with counter.ledger as ledger:
+        assert ledger.exposure(job).billed > 0
+        assert len(ledger.finished()) == 1
+    assert counter("resume", job).exit_code == 2
+
+
+def test_batches_of_other_tools_become_history(counter: Counter) -> None:
+    counter.submit(counter.plan())
+    elsewhere = counter.folder / "elsewhere"
+    counter.patch.setenv("PLANNER_DATA", str(elsewhere))
+    answer = counter("jobs", "import", "anthropic", *counter.to)
+    assert answer.exit_code == 0, answer.err
+    assert answer.out.startswith("1 batches of Anthropic are new in the history, 0 were known")
+    with Ledger.open(elsewhere) as ledger:
+        (job,) = ledger.finished()
+        assert (job.model, job.rows, job.state) == ("claude-haiku-5-5", 12, "ended")
+    again = counter("jobs", "import", "anthropic", *counter.to)
+    assert again.out.startswith("0 batches of Anthropic are new in the history, 1 were known")
+
+
+def typical(out: str) -> float:
+    """Seconds of the batch lane in an estimate."""
+    options = {each["lane"]: each for each in json.loads(out)["options"]}
+    return float(options["batch"]["finish"]["p50"])
+
+
+def test_an_estimate_knows_the_ledgers_own_batches(counter: Counter) -> None:
+    figures = ("--rows", "100", "--input-tokens", "50", "--output-tokens", "20")
+    asked = ("--model", "claude-haiku-5-5", "--lane", "batch", "--format", "json")
+    job = ("estimate", *figures, *asked)
+    before = typical(counter(*job).out)
+    counter.submit(counter.plan())
+    assert typical(counter(*job).out) < before
+
+
+def test_the_doctor_finds_keys_and_shows_none(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:password@proxy.example:3128")
+    answer = counter("doctor")
+    assert answer.exit_code == 0
+    shown = re.sub(r"\s+", " ", answer.out)
+    assert "Anthropic: in ANTHROPIC_API_KEY" in shown
+    assert "OpenAI: none in OPENAI_API_KEY or the keyring" in shown
+    assert "requests go through what HTTPS_PROXY says" in shown
+    assert "password" not in answer.out
+    assert "nothing has been handed off yet" in shown
+    assert answer.out.endswith("nothing is wrong\n")
+
+
+def test_the_doctor_names_what_is_wrong(make: Make) -> None:
+    dropped = rehearsal.Fault(on="anthropic.batches.create", kind="drop_after")
+    unseen = rehearsal.Fault(on="anthropic.batches.list", kind="status", calls=None, status=500)
+    counter = make(faults=[dropped])
+    counter.submit(counter.plan(), "--once")
+    counter.server.script.add(unseen)
+    counter.data.chmod(0o755)
+    answer = counter("doctor", "--format", "json")
+    assert answer.exit_code == 1
+    wrong = {
+        each["about"] for each in json.loads(answer.out)["findings"] if each["grade"] == "wrong"
+    }
+    assert wrong == {"doubt", "private"}
+
+
+# --- realtime and rescue ----------------------------------------------------------------
+
+
+def test_a_plan_of_the_ordinary_lane_is_sent_row_by_row(counter: Counter) -> None:
+    plan = counter.plan("--choose", "claude-haiku-5-5/standard", "--tier", "start")
+    answer = counter.submit(plan)
+    assert answer.exit_code == 0, answer.err
+    assert "answers come back at once" in answer.err
+    assert len(counter.server.record.calls("anthropic.messages.create")) == 12
+    assert {each["outcome"] for each in counter.answers()} == {"succeeded"}
+    assert counter.paid == 0
+    assert counter.submit(plan).exit_code == 0
+    assert len(counter.server.record.calls("anthropic.messages.create")) == 12
+    assert "+ done" in counter("jobs").out
+
+
+def test_a_rescue_is_announced_and_carried_out(make: Make) -> None:
+    never = rehearsal.Pace(stall_at=5)
+    counter = make(conduct=rehearsal.Conduct(turnaround=rehearsal.steady(never)))
+    plan = counter.plan(
+        "--choose", "claude-haiku-5-5/batch>standard", "--deadline", "4h", "--tier", "start"
+    )
+    answer = counter.submit(plan)
+    assert answer.exit_code == 0, answer.err
+    assert f"planner resume {counter.job} --once" in answer.err
+    assert counter.paid == 1
+    assert len(counter.server.record.calls("anthropic.messages.create")) == 7
+    assert len(counter.answers()) == 12
+    assert counter("resume", counter.job).exit_code == 0
+    assert len(counter.server.record.calls("anthropic.messages.create")) == 7
+
+
+# --- rehearsing, and what touches nothing -----------------------------------------------
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+def test_a_rehearsal_tells_the_whole_life_of_a_job(make: Make, provider: str) -> None:
+    counter = make(provider=provider)
+    answer = counter.submit(counter.plan(), "--rehearse")
+    assert answer.exit_code == 0
+    for part in ("sending 12 rows", "sent, batch", "over (", "results are here", "merged", "done"):
+        assert part in answer.err
+    assert "Rehearsed: 12 of 12 rows answered" in answer.out
+    assert "1 of them made a batch" in re.sub(r"\s+", " ", answer.out)
+    assert counter.server.record.sent == []
+    data = json.loads(counter.submit(counter.plan(), "--rehearse", "--format", "json").out)
+    assert (data["schema"], data["batches"], data["over"]) == ("planner.rehearsal/1", 1, "done")
+
+
+def tree(folder: Path) -> str:
+    """Every file, folder and permission below."""
+    whole = hashlib.sha256()
+    for each in sorted(folder.rglob("*")):
+        whole.update(f"{each.relative_to(folder)} {each.stat().st_mode}\n".encode())
+        if each.is_file():
+            whole.update(each.read_bytes())
+    return whole.hexdigest()
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Hosts of every connection that is made."""
+    hosts: list[str] = []
+    connect = socket.socket.connect
+
+    def noted(self: socket.socket, address: Any) -> Any:
+        hosts.append(address[0] if isinstance(address, tuple) else "")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", noted)
+    return hosts
+
+
+def test_planning_building_and_rehearsing_touch_nothing_else(
+    counter: Counter,
+    connections: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(proxy, "http://192.0.2.1:9")
+    home = tmp_path_factory.mktemp("person")
+    cache = tmp_path_factory.mktemp("cache")
+    temporary = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    plan = counter.plan()
+    assert counter("build", str(plan), "-o", str(counter.folder / "out")).exit_code == 0
+    assert connections == []
+    before = tree(counter.folder), tree(home), tree(temporary)
+    assert counter.submit(plan, "--rehearse").exit_code == 0
+    assert (tree(counter.folder), tree(home), tree(temporary)) == before
+    assert not counter.data.exists()
+    assert set(connections) <= {"127.0.0.1", "::1", ""}
+    assert "127.0.0.1" in connections
