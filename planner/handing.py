@@ -83,6 +83,10 @@ class Terms:
     on_unknown: OnUnknown = "ask"
     form: Format = "jsonl"
     accept_short: bool = False
+    both: bool = False
+    """Rows of a batch that does not end go one by one as well, and may be paid twice."""
+    doubts: int | None = None
+    """So many requests may be in doubt before a run stops; None: one in a hundred rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +216,15 @@ class Handoff:
         if self.ready.plan.choice.strategy != "rescue":
             return _Batches(loop)
         direct = drafting.direct(self.ready.plan, self._seat.catalog, self._seat.now)
-        return Rescue(loop, direct, self._open.realtime, self._seat.narrate, reopen=reopen)
+        return Rescue(
+            loop,
+            direct,
+            self._open.realtime,
+            self._seat.narrate,
+            both=self._terms.both,
+            reopen=reopen,
+            most_doubts=self._terms.doubts,
+        )
 
     def loop(self, vendor: BatchVendor, *, reopen: bool = True) -> Submitter:
         """The loop of the job's batches."""
@@ -236,13 +248,7 @@ class Handoff:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to drive: over, cancelled, or rescued to its end."""
-        job = self.job
-        if job.state != "done" or self.ready.plan.choice.strategy != "rescue":
-            return job.state == "done"
-        kinds = {each.kind for each in self.ledger.events(job.id)}
-        return rescue.OVER in kinds or (
-            rescue.BEGUN not in kinds and job.stopped_because == CANCELLED
-        )
+        return rescue.over(self.ledger, self.job)
 
     def collect(self) -> Step:
         """Bring home what is over at the vendor, as far as it is there now; nothing is sent."""
@@ -426,7 +432,14 @@ class _Direct:
         )
         vendor = self.open_.realtime()
         parse = vendors.reading(ready.plan.choice.provider)
-        outcome = realtime.run(leg, vendor, parse, form=self.terms.form, narrate=seat.narrate)
+        outcome = realtime.run(
+            leg,
+            vendor,
+            parse,
+            form=self.terms.form,
+            most_doubts=self.terms.doubts,
+            narrate=seat.narrate,
+        )
         if outcome.left:
             return Step(did="stopped", over="stopped", because=outcome.stopped)
         return Step(did="done", over="done")

@@ -77,6 +77,8 @@ def _terms(arguments: Arguments) -> Terms:
         on_unknown=arguments.get("on_unknown", "ask"),
         form=arguments.get("answers", "jsonl"),
         accept_short=arguments.get("accept_short", False),
+        both=arguments.get("both", False),
+        doubts=arguments.get("doubts"),
     )
 
 
@@ -344,6 +346,17 @@ def _rehearse(arguments: Arguments, clock: Clock, path: Path) -> int:
 
 def _resume_flags(made: Parser) -> None:
     made.add_argument("job", metavar="ID", nargs="?", help="the beginning of its id; else all")
+    made.add_argument(
+        "--both",
+        action="store_true",
+        help="a rescue: also send rows of a batch that does not end, which may be paid twice",
+    )
+    made.add_argument(
+        "--doubts",
+        metavar="N",
+        type=int,
+        help="single requests that may be in doubt before it stops (default: 1 in 100 rows)",
+    )
     _driving(made)
 
 
@@ -367,7 +380,7 @@ def _resume_all(arguments: Arguments, clock: Clock, narrator: Narrator) -> int:
 
     seat, terms = _seat(arguments, clock, narrator), _terms(arguments)
     with standing.home_ledger(seat.data) as ledger:
-        names = [each.job.id for each in standing.standings(ledger) if _goes_on(each)]
+        names = [each.job.id for each in standing.standings(ledger) if _goes_on(ledger, each)]
     if not names:
         print("nothing to resume: every job is over", file=sys.stderr)
         return YES
@@ -387,8 +400,10 @@ def _resume_all(arguments: Arguments, clock: Clock, narrator: Narrator) -> int:
     return max(codes)
 
 
-def _goes_on(it: Any) -> bool:
-    return it.plan is not None and not it.running and it.job.state != "done"
+def _goes_on(ledger: Any, it: Any) -> bool:
+    from planner.handoff import rescue
+
+    return it.plan is not None and not it.running and not rescue.over(ledger, it.job)
 
 
 def _side_by_side(

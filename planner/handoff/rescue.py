@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from planner.handoff.desk import News
-    from planner.handoff.ledger import Attempt, Note
+    from planner.handoff.ledger import Attempt, Job, Ledger, Note
     from planner.handoff.pacing import Direct, Pace
     from planner.handoff.realtime import Drive, Leg
     from planner.handoff.runner import Progress, Said
@@ -57,6 +57,14 @@ def last_moment(
     """
     load = replace(pace.load, rows=rows)
     return deadline - timedelta(seconds=quoted(load, confidence) + cancel)
+
+
+def over(ledger: Ledger, job: Job) -> bool:
+    """Whether nothing is left to do; a job with a rescue may be done before its rest is sent."""
+    if job.state != "done" or job.strategy != "rescue":
+        return job.state == "done"
+    kinds = {each.kind for each in ledger.events(job.id)}
+    return OVER in kinds or (BEGUN not in kinds and job.stopped_because is not None)
 
 
 class Rescue:
