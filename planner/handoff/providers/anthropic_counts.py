@@ -25,7 +25,7 @@ class AnthropicCounts:
         found, _ = self._line.object(
             lambda: (
                 self._client.messages.with_raw_response.count_tokens(
-                    model=model, messages=[{"role": "user", "content": text}]
+                    model=model, messages=[{"role": "user", "content": text}], timeout=wire.PATIENCE
                 ).http_response
             )
         )

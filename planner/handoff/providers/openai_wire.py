@@ -137,7 +137,9 @@ def whose(key: Key, base_url: str | None) -> Account:
     line = wire.Line(WORDS, key)
     try:
         _, response = line.object(
-            lambda: asking.batches.with_raw_response.list(limit=1).http_response
+            lambda: (
+                asking.batches.with_raw_response.list(limit=1, timeout=wire.PATIENCE).http_response
+            )
         )
         return account(asking, line, response.headers)
     except RefusedError as error:

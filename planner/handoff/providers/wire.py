@@ -50,7 +50,9 @@ UNSENT = frozenset(
 )
 """The transport's accidents before a byte of the request has left."""
 
-OK = 200
+PATIENCE = 60.0
+"""Seconds without a byte after which a question is given up; a create waits longer, since giving
+up on one leaves it in doubt."""
 REFUSED = 400
 BROKEN = 500
 UNFINISHED = frozenset({408, 409, 499})
@@ -131,7 +133,7 @@ class Line:
         """The JSON object that a call is answered with, and the reply itself."""
         response = self.call(make)
         found = _json(response.content)
-        if response.status_code != OK or not isinstance(found, dict):
+        if not response.is_success or not isinstance(found, dict):
             raise AmbiguousError(
                 f"{self.dialect.name} was reached, and what came back is no answer"
             )

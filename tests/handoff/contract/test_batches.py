@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -374,6 +375,28 @@ def test_keys_are_found_where_the_library_looks(
     vendor = registry.open_batches(case.provider, base_url=server.base_url(case.provider))
     assert vendor.account.key_from == name
     vendor.close()
+
+
+def test_headers_in_the_environment_are_shown_by_name_alone(
+    case: Case, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{case.provider.upper()}_CUSTOM_HEADERS"
+    monkeypatch.setenv(name, "X-Gateway-Token: hunter2hunter2")
+    monkeypatch.setenv("https_proxy", "http://user:hunter2hunter2@127.0.0.1:9")
+    vendor = case.batches(server.base_url(case.provider))
+    assert vendor.account.settings == (name, "https_proxy")
+    assert "hunter2" not in repr(vendor.account)
+    vendor.close()
+
+
+@pytest.mark.parametrize("case", CASES[1:2], ids=named)
+def test_without_the_vendors_library_nothing_is_opened(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, case.provider, None)
+    for opening in (case.batches, case.realtime):
+        with pytest.raises(VendorError, match="not installed"):
+            opening("http://127.0.0.1:9")
 
 
 def test_without_a_key_nothing_is_opened(case: Case) -> None:

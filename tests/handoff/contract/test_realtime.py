@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from planner.handoff.rehearsal import Conduct, Server
 from planner.handoff.vendor import RefusedError
 from tests.handoff.contract.cases import CASES, VENDORS, Case, named
 from tests.handoff.contract.loopback import Said
 
 if TYPE_CHECKING:
+    from planner.handoff.rehearsal.clock import Virtual
     from planner.handoff.vendor import Account, Reply
     from tests.handoff.contract.loopback import Script, Way
 
@@ -180,6 +182,33 @@ def test_a_response_that_failed_is_no_answer(case: Case, script: Script) -> None
     assert reply.kind == "refused"
     assert reply.result is not None
     assert reply.result.usage is not None, "what it cost is known all the same"
+
+
+@pytest.mark.parametrize("case", CASES, ids=named)
+def test_a_rehearsed_vendor_says_how_much_room_is_left_and_when_there_is_none(
+    case: Case, time: Virtual
+) -> None:
+    async def asked(url: str) -> list[Reply]:
+        vendor = case.realtime(url)
+        body = json.dumps(case.body()).encode()
+        try:
+            return [await vendor.ask(f"a-{at}", case.endpoint, body) for at in range(3)]
+        finally:
+            await vendor.close()
+
+    with Server(clock=time.clock, conduct=Conduct(limits={"rpm": 2, "tpm": 10_000})) as server:
+        replies = asyncio.run(asked(server.base_url(case.provider)))
+    assert [each.kind for each in replies] == ["answered", "answered", "limited"]
+    rooms = [reply.allowances["rpm"] for reply in replies]
+    assert [(each.limit, each.remaining) for each in rooms] == [(2, 1), (2, 0), (2, 0)]
+    assert all(each.reset_after is not None and each.reset_after > 0 for each in rooms)
+    assert replies[2].retry_after is not None
+    assert replies[2].retry_after > 0
+    for number, reply in enumerate(replies[:2]):
+        assert reply.result is not None
+        assert reply.result.custom_id == f"a-{number}"
+        assert reply.result.usage is not None
+        assert reply.result.usage.total > 0
 
 
 # --- opening -----------------------------------------------------------------------------
