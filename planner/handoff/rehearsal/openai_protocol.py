@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from planner.handoff.rehearsal import openai_rows as rows
 from planner.handoff.rehearsal import protocol
-from planner.handoff.rehearsal.http import Reply, encoded
-from planner.handoff.rehearsal.laws import CHARACTERS_A_TOKEN, Billed, RowError, key_of
+from planner.handoff.rehearsal.http import Reply
+from planner.handoff.rehearsal.laws import Billed, key_of
+from planner.handoff.rehearsal.openai_rows import CHAT, ENDPOINTS, RESPONSES, unix
 from planner.handoff.rehearsal.protocol import Speaker, VendorError, pattern
-from planner.handoff.rehearsal.spool import Blob, lines
-from planner.handoff.rehearsal.world import File, Problem, Sheet, hexadecimal, stand, token
+from planner.handoff.rehearsal.spool import Blob
+from planner.handoff.rehearsal.world import File, hexadecimal, stand
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from typing import BinaryIO
 
     from planner.handoff.rehearsal.faults import Fault
     from planner.handoff.rehearsal.laws import Answer
     from planner.handoff.rehearsal.limits import Limited, Meter, Realtime
     from planner.handoff.rehearsal.protocol import Call
-    from planner.handoff.rehearsal.world import Batch, Stand, World
+    from planner.handoff.rehearsal.world import Batch, Stand
 
-RESPONSES = "/v1/responses"
-CHAT = "/v1/chat/completions"
-ENDPOINTS = (RESPONSES, CHAT)
-LIMITS = ("max_output_tokens", "max_completion_tokens", "max_tokens")
-READ = ("instructions", "input", "messages", "tools")
 PAGE = 20
 MOST_A_PAGE = 100
 MOST_FILES_A_PAGE = 10_000
@@ -204,7 +199,7 @@ class OpenAI(Speaker):
                 headers=protocol.retry_after(wait),
             )
         file = self._file(call, asked["input_file_id"])
-        sheet = await asyncio.to_thread(_sheet, file.blob, asked["endpoint"], call)
+        sheet = await asyncio.to_thread(rows.sheet_of, file.blob, asked["endpoint"], call)
         name = "batch_" + hexadecimal(
             call.world.seed, call.world.tenant, "batch", len(call.world.batches) + 1
         )
@@ -256,7 +251,7 @@ class OpenAI(Speaker):
         where = stand(batch, call.now)
         if not where.over:
             return
-        if not await protocol.once(batch, lambda: _results(batch, call.world, call.now)):
+        if not await protocol.once(batch, lambda: rows.results(batch, call.world, call.now)):
             return
         for kind in ("output", "error"):
             blob = batch.made[kind]
@@ -292,15 +287,15 @@ class OpenAI(Speaker):
             "status": "in_progress" if phase == "running" else phase,
             "output_file_id": batch.made.get("output_file_id"),
             "error_file_id": batch.made.get("error_file_id"),
-            "created_at": _unix(batch.created),
-            "in_progress_at": _unix(where.running_at),
-            "expires_at": _unix(batch.created + batch.window),
-            "finalizing_at": _unix(where.finalizing_at),
-            "completed_at": _unix(where.ended_at) if phase == "completed" else None,
-            "failed_at": _unix(where.ended_at) if phase == "failed" else None,
-            "expired_at": _unix(where.ended_at) if phase == "expired" else None,
-            "cancelling_at": _unix(where.cancelling_at),
-            "cancelled_at": _unix(where.ended_at) if phase == "cancelled" else None,
+            "created_at": unix(batch.created),
+            "in_progress_at": unix(where.running_at),
+            "expires_at": unix(batch.created + batch.window),
+            "finalizing_at": unix(where.finalizing_at),
+            "completed_at": unix(where.ended_at) if phase == "completed" else None,
+            "failed_at": unix(where.ended_at) if phase == "failed" else None,
+            "expired_at": unix(where.ended_at) if phase == "expired" else None,
+            "cancelling_at": unix(where.cancelling_at),
+            "cancelled_at": unix(where.ended_at) if phase == "cancelled" else None,
             "request_counts": _counts(batch, where),
             "metadata": asked.get("metadata"),
             "model": batch.sheet.model or None,
@@ -320,14 +315,14 @@ class OpenAI(Speaker):
     async def _answer(self, call: Call, url: str) -> Reply:
         body = _body(call)
         key, model = key_of(call.request.body()), str(body.get("model", ""))
-        error = call.world.answers.wrong(call.world.seed, key) or _invalid(body, url)
+        error = call.world.answers.wrong(call.world.seed, key) or rows.invalid(body, url)
         if error is not None:
             raise VendorError(error.status, error.kind, error.message, code=error.code)
-        answer = _answered(key, body, call.world)
+        answer = rows.answered(key, body, call.world)
         read = answer.input + answer.cache_read + answer.cache_write
-        most = _limit(body) or answer.output + answer.reasoning
+        most = rows.limit(body) or answer.output + answer.reasoning
         await self.converse(call, model, answer, reserve={"rpm": 1, "tpm": read + most})
-        made = _response(answer, body, call.world, key, url, call.now, tier="default")
+        made = rows.response(answer, body, call.world, key, url, call.now, tier="default")
         reply = Reply.of(made)
         reply.headers |= _allowances(call.world.realtime, model, self.clock.now())
         return reply
@@ -416,15 +411,11 @@ def _file(kept: File) -> dict[str, Any]:
         "purpose": kept.purpose,
         "filename": kept.name,
         "bytes": kept.blob.size,
-        "created_at": _unix(kept.created),
-        "expires_at": _unix(kept.expires),
+        "created_at": unix(kept.created),
+        "expires_at": unix(kept.expires),
         "status": "processed",
         "status_details": None,
     }
-
-
-def _unix(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp())
 
 
 def _fit(asked: dict[str, Any]) -> None:
@@ -506,260 +497,3 @@ def _form(blob: Blob, content_type: str) -> _Form:
         elif name is not None:
             form.fields[name.group(1).decode()] = blob.read(start, end - start).decode()
         position = end + 2
-
-
-# --- rows -------------------------------------------------------------------------------
-
-
-def _sheet(blob: Blob, endpoint: str, call: Call) -> Sheet:
-    """Read the lines of a file; what is wrong is told later, by the failed batch."""
-    world, habits = call.world, call.world.habits
-    rows = lines(blob)
-    sheet = Sheet(rows=rows)
-    seen: set[int] = set()
-    for number, raw in rows.all():
-        problem = _problem(raw, endpoint, sheet, seen)
-        if problem is not None:
-            code, message, param = problem
-            told = Problem(code=code, message=message, line=number + 1, param=param)
-            sheet.problems.append(told)
-    if not rows:
-        sheet.problems.append(Problem(code="empty_file", message="The input file is empty."))
-    if len(rows) > habits.batch_rows or blob.size > habits.batch_bytes:
-        sheet.problems.append(
-            Problem(code="too_many_tasks", message="The batch input file has too many tasks.")
-        )
-    _queue(sheet, call)
-    world.models[sheet.model] = None
-    return sheet
-
-
-def _queue(sheet: Sheet, call: Call) -> None:
-    """A full queue is found when the lines are looked at, not when the batch is made."""
-    most = call.world.habits.queued_tokens
-    if most is None or sheet.problems:
-        return
-    queued = call.world.queued(call.now, sheet.model)[1]
-    if queued + sheet.tokens > most:
-        message = (
-            f"Enqueued token limit reached for {sheet.model} in organization. Limit: {most} "
-            "enqueued tokens. Please try again once some in_progress batches have been completed."
-        )
-        sheet.problems.append(Problem(code="token_limit_exceeded", message=message))
-
-
-def _problem(
-    raw: bytes, endpoint: str, sheet: Sheet, seen: set[int]
-) -> tuple[str, str, str | None] | None:
-    """Code, message and parameter of what is wrong with a line."""
-    try:
-        row = json.loads(raw)
-        custom_id, url, body = row["custom_id"], row["url"], row["body"]
-    except ValueError:
-        return "invalid_json_line", "This line is not parseable as valid JSON.", None
-    except (KeyError, TypeError) as error:
-        missing = str(error).strip("'")
-        return "missing_required_parameter", f"Missing required parameter: '{missing}'.", missing
-    if hash(custom_id) in seen:
-        return "duplicate_custom_id", f"The custom_id {custom_id} is used twice.", "custom_id"
-    seen.add(hash(custom_id))
-    if url != endpoint or row.get("method") != "POST":
-        return "mismatched_url", f"The url {url} does not match the batch: {endpoint}.", "url"
-    model = str(body.get("model", ""))
-    sheet.model = sheet.model or model
-    if model != sheet.model:
-        return "mismatched_model", f"The model {model} is not {sheet.model}.", "body.model"
-    sheet.tokens += protocol.text_characters(body, *READ) // CHARACTERS_A_TOKEN
-    return None
-
-
-def _results(batch: Batch, world: World, now: datetime) -> dict[str, Any]:
-    """Write output and error file of a batch that has ended, and add up what it costs."""
-    done, undone = protocol.split(batch, now, world.seed)
-    expired = stand(batch, now).phase == "expired"
-    billed, failed = Billed(), 0
-    paths = {"output": world.spool.path(), "error": world.spool.path()}
-    with paths["output"].open("wb") as output, paths["error"].open("wb") as errors:
-        for _, raw in batch.sheet.rows.each(done):
-            answer = _write(json.loads(raw), world, batch, output, errors)
-            failed += answer is None
-            if answer is not None:
-                billed.add(answer)
-        if expired or world.habits.cancelled_rows_listed:
-            for _, raw in batch.sheet.rows.each(undone):
-                errors.write(_never(json.loads(raw)["custom_id"], world, batch, expired=expired))
-    made = {kind: Blob(path, 0, path.stat().st_size) for kind, path in paths.items()}
-    return {**made, "failed": failed, "billed": billed}
-
-
-def _write(
-    row: dict[str, Any], world: World, batch: Batch, output: BinaryIO, errors: BinaryIO
-) -> Answer | None:
-    custom_id, body = row["custom_id"], row["body"]
-    error = world.answers.wrong(world.seed, custom_id) or _invalid(body, row["url"])
-    if error is not None:
-        said = _error_body(error)
-        errors.write(_line(custom_id, world, batch, status=error.status, body=said))
-        return None
-    answer = _answered(custom_id, body, world)
-    made = _response(answer, body, world, custom_id, row["url"], batch.created, tier="default")
-    output.write(_line(custom_id, world, batch, status=200, body=made))
-    return answer
-
-
-def _line(custom_id: str, world: World, batch: Batch, *, status: int, body: Any) -> bytes:
-    response = {
-        "status_code": status,
-        "request_id": hexadecimal(world.seed, "request", custom_id),
-        "body": body,
-    }
-    return _enveloped(custom_id, world, batch, response, None)
-
-
-def _never(custom_id: str, world: World, batch: Batch, *, expired: bool) -> bytes:
-    """The line of a row that never had its turn."""
-    code = "batch_expired" if expired else "batch_cancelled"
-    why = "before the completion window expired" if expired else "because the batch was cancelled"
-    error = {"code": code, "message": f"This request could not be executed {why}."}
-    return _enveloped(custom_id, world, batch, None, error)
-
-
-def _enveloped(custom_id: str, world: World, batch: Batch, response: Any, error: Any) -> bytes:
-    said = {
-        "id": "batch_req_" + hexadecimal(world.seed, batch.id, custom_id),
-        "custom_id": custom_id,
-        "response": response,
-        "error": error,
-    }
-    return encoded(said) + b"\n"
-
-
-def _error_body(error: RowError) -> dict[str, Any]:
-    said = {"message": error.message, "type": error.kind, "param": None, "code": error.code}
-    return {"error": said}
-
-
-def _limit(body: dict[str, Any]) -> int | None:
-    return next((body[key] for key in LIMITS if body.get(key) is not None), None)
-
-
-def _answered(key: str, body: dict[str, Any], world: World) -> Answer:
-    length = protocol.text_characters(body, *READ)
-    return protocol.answered(world, key, body, length=length, limit=_limit(body))
-
-
-def _invalid(body: dict[str, Any], url: str) -> RowError | None:
-    wanted = "input" if url == RESPONSES else "messages"
-    if not body.get(wanted):
-        return RowError(message=f"Missing required parameter: '{wanted}'.")
-    if body.get("stream"):
-        return RowError(message="Streaming is not supported in a batch.")
-    return None
-
-
-def _response(
-    answer: Answer,
-    body: dict[str, Any],
-    world: World,
-    key: str,
-    url: str,
-    created: datetime,
-    *,
-    tier: str,
-) -> dict[str, Any]:
-    """The body of an answer, by the endpoint that was asked."""
-    make = _response_object if url == RESPONSES else _completion
-    return make(answer, body, world, key, created) | {"service_tier": tier}
-
-
-def _completion(
-    answer: Answer, body: dict[str, Any], world: World, key: str, created: datetime
-) -> dict[str, Any]:
-    said: dict[str, Any] = {
-        "role": "assistant",
-        "content": answer.text,
-        "refusal": None,
-        "annotations": [],
-    }
-    choice = {
-        "index": 0,
-        "message": said,
-        "logprobs": None,
-        "finish_reason": "length" if answer.truncated else "stop",
-    }
-    return {
-        "id": "chatcmpl-" + token(world.seed, "chat", key),
-        "object": "chat.completion",
-        "created": _unix(created),
-        "model": body.get("model", ""),
-        "choices": [choice],
-        "usage": _chat_usage(answer),
-        "system_fingerprint": None,
-    }
-
-
-def _chat_usage(answer: Answer) -> dict[str, Any]:
-    """Prompt tokens contain the cached ones, completion tokens the thought ones."""
-    read = answer.input + answer.cache_read + answer.cache_write
-    written = answer.output + answer.reasoning
-    prompt: dict[str, Any] = {"cached_tokens": answer.cache_read, "audio_tokens": 0}
-    if answer.cache_write:
-        prompt["cache_write_tokens"] = answer.cache_write
-    return {
-        "prompt_tokens": read,
-        "completion_tokens": written,
-        "total_tokens": read + written,
-        "prompt_tokens_details": prompt,
-        "completion_tokens_details": {
-            "reasoning_tokens": answer.reasoning,
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }
-
-
-def _response_object(
-    answer: Answer, body: dict[str, Any], world: World, key: str, created: datetime
-) -> dict[str, Any]:
-    status = "incomplete" if answer.truncated else "completed"
-    content = {"type": "output_text", "text": answer.text, "annotations": [], "logprobs": []}
-    message = {
-        "id": "msg_" + hexadecimal(world.seed, "msg", key),
-        "type": "message",
-        "status": status,
-        "role": "assistant",
-        "content": [content],
-    }
-    thought = [{"id": f"rs_{key}", "type": "reasoning", "summary": []}] if answer.reasoning else []
-    return {
-        "id": "resp_" + hexadecimal(world.seed, "resp", key),
-        "object": "response",
-        "created_at": _unix(created),
-        "status": status,
-        "error": None,
-        "incomplete_details": {"reason": "max_output_tokens"} if answer.truncated else None,
-        "instructions": body.get("instructions"),
-        "max_output_tokens": body.get("max_output_tokens"),
-        "model": body.get("model", ""),
-        "output": [*thought, message],
-        "parallel_tool_calls": True,
-        "tool_choice": "auto",
-        "tools": [],
-        "usage": _response_usage(answer),
-        "metadata": body.get("metadata") or {},
-    }
-
-
-def _response_usage(answer: Answer) -> dict[str, Any]:
-    """Input tokens contain those read from and written to a cache."""
-    read = answer.input + answer.cache_read + answer.cache_write
-    written = answer.output + answer.reasoning
-    details = {"cached_tokens": answer.cache_read, "cache_write_tokens": answer.cache_write}
-    return {
-        "input_tokens": read,
-        "input_tokens_details": details,
-        "output_tokens": written,
-        "output_tokens_details": {"reasoning_tokens": answer.reasoning},
-        "total_tokens": read + written,
-    }
