@@ -387,7 +387,7 @@ def _doubt(ledger: Ledger, job: Job, attempts: Iterable[Attempt]) -> tuple[int, 
 def _totals(ledger: Ledger, job: Job, ours: Mapping[str, Usage]) -> tuple[VendorTotal, ...]:
     """The vendor's own totals of batches, the last word on each."""
     told = {
-        str(each.facts["batch"]): Usage(**{name: each.facts.get(name, 0) for name in BUCKETS})
+        str(each.facts["id"]): Usage(**{name: each.facts.get(name, 0) for name in BUCKETS})
         for each in ledger.events(job.id)
         if each.kind == VENDOR_USAGE
     }

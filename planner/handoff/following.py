@@ -125,7 +125,7 @@ class Following:
         if batch.usage is not None:
             # Kept for reconciliation: what its rows say is held against it.
             used = {name: getattr(batch.usage, name) for name in BUCKETS}
-            desk.ledger.note(attempt.job, VENDOR_USAGE, desk.now, batch=batch.id, **used)
+            desk.ledger.note(attempt.job, VENDOR_USAGE, desk.now, id=batch.id, **used)
         facts = {"ended_at": batch.ended or desk.now, "last_poll": desk.now, **standing(batch)}
         attempt = desk.move(attempt, "ended", **facts)
         desk.tell("ended", attempt, status=batch.status, **figures(batch))

@@ -276,8 +276,8 @@ def _vendors(held: Reconciliation) -> Iterator[str]:
     totals = held.actual.totals
     wrong = [each for each in totals if each.differs]
     if totals and not wrong:
-        same = "batch" if len(totals) == 1 else "batches"
-        yield f"The vendor's own totals of {len(totals):,} {same} agree, token for token."
+        which = "its batch agrees" if len(totals) == 1 else f"all {len(totals):,} batches agree"
+        yield f"The vendor's own total of {which} with the rows, token for token."
     for each in wrong:
         said = "; ".join(f"{n} {theirs:,}, not {ours:,}" for n, theirs, ours in each.differs)
         yield f"The vendor counts batch {each.name} otherwise: {said}."
@@ -332,7 +332,7 @@ def data(shown: Shown) -> str:
             ],
             "ambiguous_at_most": _plain(held.actual.at_most),
             "vendor_totals": [
-                {"batch": each.name, "agrees": not each.differs,
+                {"id": each.name, "agrees": not each.differs,
                  "differs": {n: {"vendor": t, "rows": o} for n, t, o in each.differs}}
                 for each in held.actual.totals
             ],
