@@ -77,7 +77,10 @@ USUAL_SPREAD = 0.25
 """Standard deviation of tokens a byte over its mean, in mixed text of many kinds (0.22 seen)."""
 
 _NORMAL = 1.96
-_WEIGHT = 10**9
+_WEIGHT = 10**15
+"""All rows, in the unit of `counts`: a draw from a row as large as half the file stands for a
+thousandth of one row in a million, which must not round by a percent."""
+
 _PARTS = 10_000
 
 Progress = Callable[[int, int], None]
@@ -146,7 +149,7 @@ class Drawn:
         return self.sample.total(0 if each is None else of(each) for each in self.shapes(encoding))
 
     def counts(self) -> tuple[int, ...]:
-        """For how many rows each draw stands, in billionths of all of them."""
+        """For how many rows each draw stands, in a unit so small that rounding is nothing."""
         unit = _WEIGHT / self.sample.records
         return tuple(round(weight * unit) for weight in self.sample.weights)
 

@@ -13,16 +13,17 @@ import pytest
 from planner.errors import InputError
 from planner.workload import access, counting, draws, profile, readers
 from planner.workload.counting import How
-from planner.workload.draws import Drawer, StoppedError, by_offset, from_start
+from planner.workload.draws import Draw, Drawer, Drawn, StoppedError, by_offset, from_start
 from planner.workload.encodings import encoding
 from planner.workload.prompt import ReadyMade, Template
+from planner.workload.sampling import Sample
 from planner.workload.tokens import counter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from planner.workload.draws import Drawn, Progress
+    from planner.workload.draws import Progress
     from planner.workload.profile import Sizes, TokenProfile
 
 ENCODING = "o200k_base"
@@ -345,3 +346,19 @@ def test_answers_of_drawn_chats_have_the_interval_of_the_draws(tmp_path: Path) -
     assert seen.low < seen.mean < seen.high
     assert float(seen.mean) == pytest.approx(truth, rel=0.1)
     assert float(seen.high) == pytest.approx(truth, rel=0.25)
+
+
+def test_a_huge_row_among_many_keeps_its_weight() -> None:
+    """A draw from it stands for a small part of one row, and the tokens hang on that part."""
+    sizes = [30_000_000] * 3_000 + [1_000] * 3_000
+    drawn = Drawn(
+        encodings=(ENCODING,),
+        draws=tuple(Draw(size=size) for size in sizes),
+        sample=Sample(sizes, records=60_003, bytes=150_000_000),
+        precision=0.01,
+        prefix=(),
+        bad=0,
+    )
+    unit = sum(drawn.counts()) / drawn.sample.records
+    for weight, count in zip(drawn.sample.weights, drawn.counts(), strict=True):
+        assert count / unit == pytest.approx(weight, rel=1e-6)
