@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Grade = Literal["ok", "note", "wrong"]
 
-LIBRARIES: Final = ("openai", "keyring", "textual", "pydantic", "tiktoken")
+LIBRARIES: Final = ("keyring", "textual", "pydantic", "tiktoken")
 LEAST_FREE: Final = 1_000_000_000
 """Bytes of disk below which a large job may not fit."""
 _OTHERS: Final = 0o077

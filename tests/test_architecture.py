@@ -187,7 +187,10 @@ VENDORS = ("planner/handoff/providers/", "planner/handoff/rehearsal/")
 """The only places that may name a vendor: adapters and the rehearsal speak vendors' own words."""
 
 WORDS = {
+    ("planner/handoff/followup.py", "batch"): "the format of a file of ready-made requests",
+    ("planner/handoff/harvest.py", "batch"): "the leg of a job whose rows went as batches",
     ("planner/lookups.py", "batch"): "what the lane that takes batches is usually called",
+    ("planner/handoff/records.py", "batch"): "the leg of a job whose rows went as batches",
     ("planner/workload/prompt.py", "batch"): "the format of a file of ready-made requests",
     ("planner/workload/readers.py", "batch"): "the format of a file of ready-made requests",
 }

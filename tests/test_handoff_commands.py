@@ -85,7 +85,7 @@ SCREEN = """\
 To send: 12 rows of rows.jsonl to Anthropic
   leaves    these rows leave this machine for Anthropic, at {url}
   account   organization org-rehearsal; key from ANTHROPIC_API_KEY
-  lane      claude-haiku-5-5, Message Batches, /v1/messages, 1 batch
+  lane      claude-haiku-5-5, Message Batches, /v1/messages, in 1 batch
   cost      {expected} expected, {p95} at the 95th percentile, {ceiling} at most, if every answer
             runs to its limit; cap $3.00
   finish    typically 30m, 95 in 100 within 8h07; by tomorrow 18:00 UTC: {p} ({low} to {high}, 80 %

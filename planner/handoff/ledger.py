@@ -16,29 +16,37 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
+from dataclasses import asdict
+from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
-from planner.decision.turnaround import FinishedJob
 from planner.errors import InputError
-from planner.handoff import home, states
-from planner.handoff.vendor import Account, Counts
-from planner.money import ZERO, Rate, Usd, plain, total
+from planner.handoff import home, records, states
+from planner.handoff.records import (
+    Attempt,
+    Charge,
+    Job,
+    JobState,
+    Leg,
+    Line,
+    Note,
+    Spent,
+)
+from planner.money import ZERO, Rate, Usd, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from planner.decision.turnaround import State as Ending
+    from planner.decision.turnaround import FinishedJob
     from planner.handoff.build import Shard
     from planner.handoff.plan import Plan
-    from planner.handoff.states import Event, State
+    from planner.handoff.states import Event
+    from planner.handoff.vendor import Account
 
-JobState = Literal["open", "cancelling", "stopped", "done"]
-Leg = Literal["batch", "realtime", "pilot"]
+__all__ = ["Attempt", "Charge", "Job", "JobState", "Ledger", "Leg", "Line", "Note", "Spent"]
 
 VERSION = 1
 _APPLICATION = 0x706C616E
@@ -85,136 +93,6 @@ CREATE TABLE imported (
   PRIMARY KEY (provider, batch_id)
 ) WITHOUT ROWID;
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A plan that was handed off, and the account it is bound to."""
-
-    id: str
-    """`plan.nonce`: the same plan is the same job."""
-    plan_id: str
-    provider: str
-    model: str
-    lane: str
-    strategy: str
-    account: Account
-    fingerprint: str
-    versions: Mapping[str, str]
-    rows: int
-    cap: Usd | None
-    created: datetime
-    state: JobState = "open"
-    stopped_because: str | None = None
-    parent: str | None = None
-    """The job whose unfinished rows these are."""
-    rehearsal: bool = False
-
-    @property
-    def base_url(self) -> str:
-        """Where it was sent."""
-        return self.account.base_url
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One try at having one shard run; the newest of a shard is the one that counts."""
-
-    job: str
-    shard: int
-    n: int
-    state: State
-    sha256: str
-    rows: int
-    bytes: int
-    tokens: int
-    ceiling: Usd
-    file_id: str | None = None
-    batch_id: str | None = None
-    adopted: Literal["exact", "probable"] | None = None
-    """Found by listing: for certain, or by its size and time alone."""
-    high_water: str | None = None
-    """The account's newest batch just before the call that makes one."""
-    intent_at: datetime | None = None
-    created_at: datetime | None = None
-    ended_at: datetime | None = None
-    expires_at: datetime | None = None
-    harvest_by: datetime | None = None
-    status: str | None = None
-    counts: Counts | None = None
-    last_poll: datetime | None = None
-    error: str | None = None
-
-
-FACTS = frozenset(each.name for each in fields(Attempt)) - frozenset(
-    "job shard n state sha256 rows bytes tokens ceiling".split()
-)
-"""What may be learned of an attempt after it was made."""
-
-_TIMES = frozenset(each.name for each in fields(Attempt) if "datetime" in str(each.type))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """One line of the append-only record."""
-
-    seq: int
-    at: datetime
-    kind: str
-    shard: int | None
-    n: int | None
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Line(Protocol):
-    """One line of a bill: a `decision.cost.CostComponent` is one."""
-
-    @property
-    def lane(self) -> str:
-        """The lane that it ran in."""
-
-    @property
-    def meter(self) -> str:
-        """What is billed."""
-
-    @property
-    def over(self) -> int | None:
-        """The context edge whose tier set the rate."""
-
-    @property
-    def quantity(self) -> int:
-        """Units of the meter."""
-
-    @property
-    def rate(self) -> Rate:
-        """US dollars per million."""
-
-    @property
-    def amount(self) -> Usd:
-        """The product."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
-    """quantity x rate = amount, of one leg of a job: all its shards together."""
-
-    leg: Leg
-    lane: str
-    meter: str
-    over: int | None
-    quantity: int
-    rate: Rate
-    amount: Usd
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
-    """What one job has cost, and what it may still cost for what is out."""
-
-    job: str
-    billed: Usd
-    in_flight: Usd
-    """Ceilings of what was sent and is not billed yet, also of what was lost track of."""
 
 
 def _no_checkpoint(_step: str) -> None:
@@ -316,9 +194,11 @@ class Ledger:
         with self._transaction("admit") as db:
             there = self._job_row(plan.nonce)
             if there is not None:
-                self.check_account(_job(there), account)
+                self.check_account(records.job_of(there), account)
                 if cap is not None:
-                    db.execute("UPDATE job SET cap = ? WHERE id = ?", (_money(cap), plan.nonce))
+                    db.execute(
+                        "UPDATE job SET cap = ? WHERE id = ?", (records.money(cap), plan.nonce)
+                    )
             else:
                 rows = sum(each.rows for each in shards) or plan.workload.rows.value
                 values = {
@@ -332,8 +212,8 @@ class Ledger:
                     "fingerprint": account.fingerprint,
                     "versions": json.dumps(dict(versions)),
                     "rows": rows,
-                    "cap": _money(cap),
-                    "created": _text(now),
+                    "cap": records.money(cap),
+                    "created": records.text(now),
                     "state": "open",
                     "parent": parent,
                     "rehearsal": int(rehearsal),
@@ -342,7 +222,7 @@ class Ledger:
                 self._event(plan.nonce, "admitted", now, {"shards": len(shards), "rows": rows})
             if shards and not self.attempts(plan.nonce):
                 for shard, ceiling in zip(shards, ceilings, strict=True):
-                    _insert(db, "attempt", _first(plan.nonce, shard, ceiling))
+                    _insert(db, "attempt", records.first(plan.nonce, shard, ceiling))
         return self.job(plan.nonce)
 
     def job(self, prefix: str) -> Job:
@@ -360,7 +240,9 @@ class Ledger:
 
     def jobs(self) -> tuple[Job, ...]:
         """All jobs, the oldest first."""
-        return tuple(map(_job, self._db.execute("SELECT * FROM job ORDER BY created, id")))
+        return tuple(
+            map(records.job_of, self._db.execute("SELECT * FROM job ORDER BY created, id"))
+        )
 
     def settle(
         self, job_id: str, state: JobState, now: datetime, *, because: str | None = None
@@ -400,7 +282,7 @@ class Ledger:
     def attempts(self, job_id: str, *, all: bool = False) -> tuple[Attempt, ...]:
         """The newest attempt of each shard, or all of them, in the order of the shards."""
         rows = self._db.execute("SELECT * FROM attempt WHERE job = ? ORDER BY shard, n", (job_id,))
-        found = tuple(map(_attempt, rows))
+        found = tuple(map(records.attempt_of, rows))
         return found if all else tuple({each.shard: each for each in found}.values())
 
     def batches(self, provider: str) -> frozenset[str]:
@@ -419,17 +301,17 @@ class Ledger:
         """
         state = states.after(attempt.state, event)
         with self._transaction(event) as db:
-            _update(db, attempt, {"state": state, **_columns(facts)})
-            told = {"state": state, **_told(facts)}
+            _update(db, attempt, {"state": state, **records.columns(facts)})
+            told = {"state": state, **records.told(facts)}
             self._event(attempt.job, event, now, told, shard=attempt.shard, n=attempt.n)
         return self._again(attempt)
 
     def learn(self, attempt: Attempt, now: datetime, **facts: Any) -> Attempt:
         """Facts that change no state, such as a poll's; an event only where the status is new."""
         with self._transaction("learn") as db:
-            _update(db, attempt, _columns(facts))
+            _update(db, attempt, records.columns(facts))
             if "status" in facts and facts["status"] != attempt.status:
-                told = _told(facts)
+                told = records.told(facts)
                 self._event(attempt.job, "status", now, told, shard=attempt.shard, n=attempt.n)
         return self._again(attempt)
 
@@ -439,7 +321,7 @@ class Ledger:
         with self._transaction("again") as db:
             same = {name: getattr(attempt, name) for name in "job shard sha256 rows".split()}
             more = {"bytes": attempt.bytes, "tokens": attempt.tokens}
-            made = {**same, **more, "ceiling": _money(attempt.ceiling), "n": attempt.n + 1}
+            made = {**same, **more, "ceiling": records.money(attempt.ceiling), "n": attempt.n + 1}
             _insert(db, "attempt", {**made, "state": "built"})
             self._event(attempt.job, "again", now, {}, shard=attempt.shard, n=attempt.n + 1)
         return self.attempts(attempt.job)[self._place(attempt)]
@@ -452,14 +334,14 @@ class Ledger:
             "SELECT * FROM attempt WHERE job = ? AND shard = ? AND n = ?",
             (attempt.job, attempt.shard, attempt.n),
         ).fetchone()
-        return _attempt(row)
+        return records.attempt_of(row)
 
     # --- the record ---------------------------------------------------------------------
 
     def note(self, job_id: str, kind: str, now: datetime, **facts: Any) -> None:
         """Something worth keeping that changes nothing: ids, counts and hashes, never text."""
         with self._transaction(kind):
-            self._event(job_id, kind, now, _told(facts))
+            self._event(job_id, kind, now, records.told(facts))
 
     def events(self, job_id: str) -> tuple[Note, ...]:
         """All that happened to a job, in order."""
@@ -486,8 +368,8 @@ class Ledger:
         shard: int | None = None,
         n: int | None = None,
     ) -> None:
-        said = json.dumps(facts, default=_shown)
-        values = {"at": _text(now), "job": job_id, "shard": shard, "n": n, "kind": kind}
+        said = json.dumps(facts, default=records.shown)
+        values = {"at": records.text(now), "job": job_id, "shard": shard, "n": n, "kind": kind}
         _insert(self._db, "event", {**values, "facts": said})
 
     # --- money --------------------------------------------------------------------------
@@ -506,9 +388,9 @@ class Ledger:
             db.execute(f"DELETE FROM charge {where}", key)  # noqa: S608 -- constants
             for line in lines:
                 values = {"job": job_id, "leg": leg, "shard": shard, "lane": line.lane}
-                amounts = {"rate": _money(line.rate), "amount": _money(line.amount)}
+                amounts = {"rate": records.money(line.rate), "amount": records.money(line.amount)}
                 what = {"meter": line.meter, "over": line.over, "quantity": line.quantity}
-                day = {"at": first or _text(now)}
+                day = {"at": first or records.text(now)}
                 _insert(db, "charge", {**values, **what, **amounts, **day})
 
     def billed(self, job_id: str, *, shard: int | None = None) -> tuple[Charge, ...]:
@@ -529,9 +411,9 @@ class Ledger:
                 over=over,
                 quantity=sum(row["quantity"] for row in parts),
                 rate=Rate(Decimal(rate)),
-                amount=total(_usd(row["amount"]) for row in parts),
+                amount=total(records.usd(row["amount"]) for row in parts),
             )
-            for (leg, lane, meter, over, rate), parts in sorted(sums.items(), key=_by_key)
+            for (leg, lane, meter, over, rate), parts in sorted(sums.items(), key=records.by_key)
         )
 
     def hold(self, job_id: str, leg: Leg, amount: Usd) -> None:
@@ -540,15 +422,15 @@ class Ledger:
             db.execute(
                 "INSERT INTO hold VALUES (?, ?, ?) "
                 "ON CONFLICT (job, leg) DO UPDATE SET amount = excluded.amount",
-                (job_id, leg, _money(amount)),
+                (job_id, leg, records.money(amount)),
             )
 
     def spent(self, since: datetime | None = None) -> tuple[Spent, ...]:
         """What each job was billed from a moment on, and has in flight whenever it was sent."""
-        since_ = "" if since is None else _text(since)
+        since_ = "" if since is None else records.text(since)
         parts: dict[str, tuple[list[Usd], list[Usd]]] = {}
         for row in self._db.execute("SELECT job, amount FROM charge WHERE at >= ?", (since_,)):
-            parts.setdefault(row["job"], ([], []))[0].append(_usd(row["amount"]))
+            parts.setdefault(row["job"], ([], []))[0].append(records.usd(row["amount"]))
         for job, amount in self._in_flight():
             parts.setdefault(job, ([], []))[1].append(amount)
         return tuple(
@@ -573,14 +455,14 @@ class Ledger:
             out,
         )
         for row in rows:
-            yield row["job"], _usd(row["amount"])
+            yield row["job"], records.usd(row["amount"])
 
     # --- history ------------------------------------------------------------------------
 
     def remember(self, batch_id: str, job: FinishedJob) -> bool:
         """Keep a batch that was sent without planner; False where it was known already."""
-        values = asdict(job) | {"batch_id": batch_id, "created": _text(job.created)}
-        values["ended"] = None if job.ended is None else _text(job.ended)
+        values = asdict(job) | {"batch_id": batch_id, "created": records.text(job.created)}
+        values["ended"] = None if job.ended is None else records.text(job.ended)
         with self._transaction("remember") as db:
             key = (job.provider, batch_id)
             known = db.execute(
@@ -597,11 +479,18 @@ class Ledger:
             "WHERE created_at IS NOT NULL AND NOT rehearsal ORDER BY created_at, job, shard, n"
         )
         rows = [
-            _finished(row, _attempt(row).created_at, _attempt(row).ended_at, _ending(_attempt(row)))
+            records.finished_of(
+                row,
+                records.attempt_of(row).created_at,
+                records.attempt_of(row).ended_at,
+                records.ending(records.attempt_of(row)),
+            )
             for row in own.fetchall()
         ]
         rows += [
-            _finished(row, _time(row["created"]), _time(row["ended"]), row["state"])
+            records.finished_of(
+                row, records.moment(row["created"]), records.moment(row["ended"]), row["state"]
+            )
             for row in self._db.execute("SELECT * FROM imported ORDER BY created, batch_id")
         ]
         return tuple(rows)
@@ -738,127 +627,3 @@ def _update(db: sqlite3.Connection, attempt: Attempt, values: Mapping[str, Any])
         (*values.values(), *key),
     )
     assert done.rowcount == 1, f"shard {attempt.shard} is no longer {attempt.state}"
-
-
-# --- values -----------------------------------------------------------------------------
-
-
-def _text(at: datetime) -> str:
-    """A moment so that text sorts as time does."""
-    assert at.tzinfo is not None, "a moment needs its zone"
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
-def _money(value: Decimal | None) -> str | None:
-    return None if value is None else plain(value)
-
-
-def _usd(text: str) -> Usd:
-    return Usd(Decimal(text))
-
-
-def _columns(facts: Mapping[str, Any]) -> dict[str, Any]:
-    assert facts.keys() <= FACTS, f"no such facts: {sorted(facts.keys() - FACTS)}"
-    return {name: _column(value) for name, value in facts.items()}
-
-
-def _column(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return _text(value)
-    return json.dumps(asdict(value)) if isinstance(value, Counts) else value
-
-
-def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if value is not None}
-
-
-def _shown(value: object) -> Any:
-    """What JSON has no form for, in the record."""
-    if isinstance(value, datetime):
-        return _text(value)
-    if isinstance(value, Decimal):
-        return plain(value)
-    if isinstance(value, Counts):
-        return asdict(value)
-    raise TypeError(f"{type(value).__name__} does not belong into the record")
-
-
-def _first(job_id: str, shard: Shard, ceiling: Usd) -> dict[str, Any]:
-    return {
-        "job": job_id,
-        "shard": shard.shard,
-        "n": 1,
-        "state": "built",
-        "sha256": shard.sha256,
-        "rows": shard.rows,
-        "bytes": shard.bytes,
-        "tokens": shard.estimated_input_tokens,
-        "ceiling": _money(ceiling),
-    }
-
-
-def _job(row: sqlite3.Row) -> Job:
-    values = dict(row)
-    return Job(
-        **{
-            **values,
-            "account": _account(json.loads(values["account"])),
-            "versions": json.loads(values["versions"]),
-            "cap": None if values["cap"] is None else _usd(values["cap"]),
-            "created": _time(values["created"]),
-            "rehearsal": bool(values["rehearsal"]),
-        }
-    )
-
-
-def _account(values: dict[str, Any]) -> Account:
-    return Account(**{**values, "settings": tuple(values.get("settings", ()))})
-
-
-def _attempt(row: sqlite3.Row) -> Attempt:
-    values = {each.name: row[each.name] for each in fields(Attempt)}
-    values |= {name: _time(values[name]) for name in _TIMES}
-    counts = values["counts"]
-    return Attempt(
-        **{
-            **values,
-            "ceiling": _usd(values["ceiling"]),
-            "counts": None if counts is None else Counts(**json.loads(counts)),
-        }
-    )
-
-
-def _by_key(item: tuple[tuple[Any, ...], object]) -> tuple[Any, ...]:
-    leg, lane, meter, over, rate = item[0]
-    return (leg, lane, meter, -1 if over is None else over, Decimal(rate))
-
-
-def _ending(attempt: Attempt) -> Ending:
-    """What an attempt tells of how long the lane takes."""
-    if attempt.state in ("invalid", "rejected"):
-        return "failed"
-    if attempt.ended_at is None:
-        return "running"
-    counts = attempt.counts
-    if counts is not None and counts.canceled:
-        return "canceled"
-    return "expired" if counts is not None and counts.expired else "ended"
-
-
-def _finished(
-    row: sqlite3.Row, created: datetime | None, ended: datetime | None, state: Ending
-) -> FinishedJob:
-    assert created is not None
-    return FinishedJob(
-        provider=row["provider"],
-        model=row["model"],
-        lane=row["lane"],
-        rows=row["rows"],
-        created=created,
-        ended=ended,
-        state=state,
-    )

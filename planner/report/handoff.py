@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.money import Usd, dollars, plain
 from planner.report.layout import UNKNOWN, as_json, printable, wrapped
-from planner.words import clock, counted, duration, percent
+from planner.words import clock, duration, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -53,8 +53,7 @@ def _said(it: Ready, now: datetime) -> Iterator[tuple[str, str]]:
     yield "account", f"{whose(account)}; key from {account.key_from}"
     if account.settings:
         yield "settings", f"set in the environment and obeyed: {', '.join(account.settings)}"
-    files = counted(len(it.built.shards), "batch" if it.lane.per_batch else "file")
-    files = files.replace("batchs", "batches")
+    files = _files(it)
     yield "lane", f"{plan.request.model}, {it.lane.title}, {plan.request.endpoint}, {files}"
     yield "cost", _cost(it)
     yield "finish", finish(it, now)
@@ -67,6 +66,13 @@ def _said(it: Ready, now: datetime) -> Iterator[tuple[str, str]]:
         yield "assumed", "the answer length is assumed, as was accepted when it was planned"
     if it.parent is not None:
         yield "follows", f"job {it.parent}: only rows of it that have no answer"
+
+
+def _files(it: Ready) -> str:
+    count = len(it.built.shards)
+    if it.lane.per_batch is None:
+        return "one row after the other"
+    return "in 1 batch" if count == 1 else f"in {count:,} batches"
 
 
 def whose(account: Any) -> str:

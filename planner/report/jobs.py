@@ -103,7 +103,7 @@ SHARD_COLUMNS = (
     Column(title="state"),
     Column(title="rows", right=True),
     Column(title="answered", right=True),
-    Column(title="batch"),
+    Column(title="batch id"),
     Column(title="vendor says"),
     Column(title="sent"),
     Column(title="over"),
@@ -202,7 +202,7 @@ def _note(it: Note, now: datetime) -> str:
     return f"{when(it.at, now)} {it.kind}{shard}" + (f": {facts}" if facts else "")
 
 
-SHOWN = ("batch_id", "batch", "status", "error", "because", "why", "file_id")
+SHOWN = frozenset("batch_id batch status error because why file_id".split())
 
 
 # --- data -------------------------------------------------------------------------------
