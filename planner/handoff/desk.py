@@ -115,7 +115,7 @@ class Desk:
         self.named: dict[str, set[str]] = {}
         for each in events:
             if each.kind in ("foreign batch", "duplicate"):
-                self.named.setdefault(each.kind, set()).add(each.facts["batch"])
+                self.named.setdefault(each.kind, set()).add(each.facts["batch_id"])
 
     # --- what there is ------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class Desk:
 
     def name(self, kind: str, batch_id: str, **facts: Any) -> None:
         """Remember a batch by its id, for good."""
-        self.ledger.note(self.job.id, kind, self.now, batch=batch_id, **facts)
+        self.ledger.note(self.job.id, kind, self.now, batch_id=batch_id, **facts)
         self.named.setdefault(kind, set()).add(batch_id)
 
     def tell(self, kind: str, attempt: Attempt | None = None, **figures: Any) -> None:

@@ -146,8 +146,8 @@ class Following:
         """Be sure of it before it is taken for gone: its rows may have been paid."""
         desk, batch_id = self._desk, attempt.batch_id
         events = desk.ledger.events(attempt.job)
-        seen = [e.at for e in events if e.kind == "missing" and e.facts["batch"] == batch_id]
-        desk.ledger.note(attempt.job, "missing", desk.now, batch=batch_id)
+        seen = [e.at for e in events if e.kind == "missing" and e.facts["batch_id"] == batch_id]
+        desk.ledger.note(attempt.job, "missing", desk.now, batch_id=batch_id)
         desk.tell("missing", attempt, batch=batch_id, times=len(seen) + 1)
         if len(seen) + 1 >= GONE_LOOKS and desk.now - seen[0] >= GONE_AFTER:
             why = "its batch is not found any more"

@@ -462,6 +462,7 @@ class _Ahead:
 
 # --- the merged file --------------------------------------------------------------------
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _COLUMNS = ("key", "row", "outcome", "text", "stop", "truncated", "error")
 
 
@@ -512,13 +513,14 @@ def _used(row: Row) -> dict[str, int] | None:
 def _jsonl(row: Row) -> bytes:
     usage = _used(row)
     spent = None if usage is None else {name: count for name, count in usage.items() if count}
-    made = json.dumps({**_values(row), "usage": spent}, ensure_ascii=False)
+    made = _ENCODER.encode({**_values(row), "usage": spent})
     return made.encode("utf-8", "surrogatepass") + b"\n"
 
 
 def _csv(row: Row) -> bytes:
     usage = _used(row) or {}
-    values = _values(row) | {"truncated": str(_values(row)["truncated"]).lower()}
+    values = _values(row)
+    values["truncated"] = str(values["truncated"]).lower()
     cells = [values[name] for name in _COLUMNS] + [usage.get(name) for name in BUCKETS]
     return _cells(["" if each is None else each for each in cells])
 
