@@ -22,7 +22,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from planner import drafting
+from planner import closing, drafting
 from planner.catalog import prices, support
 from planner.errors import InputError, VendorError
 from planner.handoff import build as builds
@@ -365,6 +365,10 @@ class Handoff:
             for each in replies
         ]
         plans.durably(path, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
+
+    def learn(self) -> None:
+        """Keep what the job has taught, once it is over, for the next estimate."""
+        closing.learn(self.ledger, self.job, self._seat.catalog, self._seat.now)
 
     def tally(self) -> Tally:
         """Rows by what became of them, read from what is here."""

@@ -161,10 +161,11 @@ def estimate(counter: Counter, *more: str) -> Any:
 
 def test_a_finished_job_narrows_the_next_estimate_visibly(make: Make) -> None:
     counter = make()
-    sent(counter)
+    path = counter.plan(rows=40)
     assert estimate(counter)["tokens"][0]["output"]["basis"] == "assumed"
-    written = bill(counter)["usage"]["output"]
+    assert counter.submit(path).exit_code == 0
     after = estimate(counter)["tokens"][0]["output"]
+    written = bill(counter)["usage"]["output"]
     assert (after["basis"], after["value"]) == ("history", written)
     assert "a job of 40 answers on 2026-11-22" in after["said"]
     (counter.folder / "empty.jsonl").write_text("", encoding="utf-8")

@@ -313,6 +313,7 @@ def _over(handoff: Handoff, arguments: Arguments) -> int:
     job, found = handoff.job, handoff.tally()
     billed = handoff.ledger.exposure(job.id).billed
     more = handing.follow_up(handoff.ledger, job, handoff.now) if found.unfinished else None
+    handoff.learn()
     answers = str(handoff.folder / "out")
     shown = report.ENDED[arguments.get("format", "table")](job, found, billed, answers, more)
     print(shown, end="")

@@ -247,8 +247,8 @@ def _notes(shown: Shown) -> Iterator[str]:
     rows, most = held.actual.rows, held.actual.at_most
     if rows.ambiguous and most is not None:
         yield (
-            f"{counted(rows.ambiguous, 'request')} whose answer was lost may be on the vendor's bill"
-            f" besides, at {dollars(most)} at the most."
+            f"{counted(rows.ambiguous, 'request')} whose answer was lost may be on the vendor's "
+            f"bill besides, at {dollars(most)} at the most."
         )
     if shown.tags:
         yield "Tags: " + ", ".join(f"{key}={value}" for key, value in shown.tags.items())
