@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from planner.handoff import followup, spending
 from planner.handoff import plan as plans
 from planner.handoff.rehearsal import Answers, Conduct, Fault, Pace, RowError, steady
-from planner.money import total
+from planner.money import Usd, total
 from tests.handoff.loop import QUICK, Made, World, made
 
 if TYPE_CHECKING:
@@ -35,6 +37,17 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
         each: made(each, tmp_path_factory.mktemp(each), rows=ROWS, per_shard=ROWS)
         for each in VENDORS
     }
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
+    """Ten rows, for what does not depend on how many there are."""
+    return {
+        each: made(each, tmp_path_factory.mktemp(each), rows=10, per_shard=10) for each in VENDORS
+    }
+
+
+STALLED_SOON = replace(QUICK, turnaround=steady(replace(STALLED, stall_at=4)))
 
 
 @pytest.fixture(params=VENDORS)
@@ -167,9 +180,8 @@ def test_the_answers_of_a_follow_up_make_the_first_job_whole(job: Made, tmp_path
             assert ledger.job(world.made.plan.nonce).parent == first
 
 
-def test_the_same_rows_left_make_the_same_follow_up(jobs: dict[str, Made], tmp_path: Path) -> None:
-    _, conduct, _ = ENDINGS["expired"]
-    with World(jobs["anthropic"], tmp_path, conduct=conduct) as world:
+def test_the_same_rows_left_make_the_same_follow_up(few: dict[str, Made], tmp_path: Path) -> None:
+    with World(few["anthropic"], tmp_path, conduct=STALLED_SOON) as world:
         world.run()
         one = world.follow_up()
         world.time.sleep(3600)
@@ -180,10 +192,9 @@ def test_the_same_rows_left_make_the_same_follow_up(jobs: dict[str, Made], tmp_p
 
 
 def test_a_follow_up_that_is_under_way_is_not_offered_twice(
-    jobs: dict[str, Made], tmp_path: Path
+    few: dict[str, Made], tmp_path: Path
 ) -> None:
-    _, conduct, _ = ENDINGS["expired"]
-    with World(jobs["anthropic"], tmp_path, conduct=conduct) as world:
+    with World(few["anthropic"], tmp_path, conduct=STALLED_SOON) as world:
         world.run()
         parent = world.made
         found = world.follow_up()
@@ -197,49 +208,47 @@ def test_a_follow_up_that_is_under_way_is_not_offered_twice(
 
 @pytest.mark.parametrize("permanent", [False, True])
 def test_rows_that_would_fail_again_are_listed_and_left_out_unless_asked_for(
-    jobs: dict[str, Made], tmp_path: Path, *, permanent: bool
+    few: dict[str, Made], tmp_path: Path, *, permanent: bool
 ) -> None:
     def trouble(custom_id: str) -> RowError | None:
         index = int(custom_id.rpartition("-")[2])
-        return (RowError() if index % 2 else BUSY) if index >= DONE else None
+        return (RowError() if index % 2 else BUSY) if index >= 4 else None
 
     conduct = replace(QUICK, answers=Answers(trouble=trouble))
-    with World(jobs["anthropic"], tmp_path, conduct=conduct) as world:
+    with World(few["anthropic"], tmp_path, conduct=conduct) as world:
         world.run()
         found = world.follow_up(permanent=permanent)
         assert found is not None
-        half = (ROWS - DONE) // 2
-        assert found.rows == (2 * half if permanent else half)
+        assert found.rows == (6 if permanent else 3)
         left = [(each.rows, each.permanent) for each in found.left_out]
-        assert left == ([] if permanent else [(half, True)])
+        assert left == ([] if permanent else [(3, True)])
 
 
 def test_a_job_with_errors_alone_has_a_result_and_no_bill(
-    jobs: dict[str, Made], tmp_path: Path
+    few: dict[str, Made], tmp_path: Path
 ) -> None:
     for provider in VENDORS:
         conduct = replace(QUICK, answers=Answers(trouble=lambda _: BUSY))
-        with World(jobs[provider], tmp_path, conduct=conduct) as world:
+        with World(few[provider], tmp_path, conduct=conduct) as world:
             step = world.run()
             assert step.over == "done"
             assert {row["outcome"] for row in world.output()} == {"errored"}
             assert billed(world) == ({}, Decimal(0))
             found = world.follow_up()
             assert found is not None
-            assert found.rows == ROWS
+            assert found.rows == 10
 
 
-def test_a_job_that_is_whole_has_no_follow_up(tmp_path: Path) -> None:
-    with World(made("openai", tmp_path / "job", rows=4, per_shard=2), tmp_path) as world:
+def test_a_job_that_is_whole_has_no_follow_up(few: dict[str, Made], tmp_path: Path) -> None:
+    with World(few["openai"], tmp_path) as world:
         world.run()
         assert world.follow_up() is None
 
 
-def test_what_is_left_of_the_cap_is_the_cap_of_the_rest(tmp_path: Path) -> None:
-    from planner.handoff import spending
-    from planner.money import Usd
-
-    job = made("openai", tmp_path / "job", rows=4, per_shard=4)
+def test_what_is_left_of_the_cap_is_the_cap_of_the_rest(
+    few: dict[str, Made], tmp_path: Path
+) -> None:
+    job = few["openai"]
     (ceiling,) = spending.ceilings(job.plan, job.shards)
     cap = Usd(ceiling + Decimal("0.01"))
     fault = Fault(on="openai.batches.create", kind="status", status=400)
@@ -251,12 +260,10 @@ def test_what_is_left_of_the_cap_is_the_cap_of_the_rest(tmp_path: Path) -> None:
         assert found.plan.demand.max_cost == cap
 
 
-def test_a_follow_up_whose_files_were_deleted_is_passed_over(tmp_path: Path) -> None:
-    import shutil
-
-    conduct = replace(QUICK, turnaround=steady(replace(STALLED, stall_at=1)))
-    job = made("openai", tmp_path / "job", rows=4, per_shard=4)
-    with World(job, tmp_path, conduct=conduct) as world:
+def test_a_follow_up_whose_files_were_deleted_is_passed_over(
+    few: dict[str, Made], tmp_path: Path
+) -> None:
+    with World(few["openai"], tmp_path, conduct=STALLED_SOON) as world:
         world.run()
         first = world.made
         found = world.follow_up()
@@ -267,23 +274,21 @@ def test_a_follow_up_whose_files_were_deleted_is_passed_over(tmp_path: Path) -> 
         world.made = first
         again = world.follow_up()
         assert again is not None
-        assert again.rows == 3
+        assert again.rows == 6
 
 
 @pytest.mark.parametrize("late", [False, True])
 def test_a_rescue_that_is_too_late_is_followed_up_by_its_batch_alone(
-    tmp_path: Path, *, late: bool
+    few: dict[str, Made], *, late: bool
 ) -> None:
-    from planner.handoff import followup as followups
-
-    plan = made("anthropic", tmp_path / "job", rows=4, per_shard=4).plan
+    plan = few["anthropic"].plan
     option = plan.choice.option
     choice = plan.choice.model_copy(update={"strategy": "rescue", "option": f"{option}>standard"})
     demand = plan.demand.model_copy(update={"deadline": "2026-11-23T12:00:00+00:00"})
     rescue = plan.model_copy(update={"choice": choice, "demand": demand})
     now = datetime(2026, 11, 24 if late else 22, tzinfo=UTC)
     pinned = plan.workload.model_dump() | {"path": "rows.jsonl"}
-    made_ = followups.planned(rescue, 2, pinned, now, None)
+    made_ = followup.planned(rescue, 2, pinned, now, None)
     assert made_.choice.strategy == ("single" if late else "rescue")
     assert made_.choice.option == (option if late else f"{option}>standard")
     assert (made_.deadline is None) == late
