@@ -220,7 +220,7 @@ async def read(reader: asyncio.StreamReader, spool: Spool) -> Request | None:
             await _chunked(reader, sink)
         else:
             await _counted(reader, sink, int(request.headers.get("content-length", 0)))
-    except asyncio.IncompleteReadError as error:
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:
         raise BrokenError from error
     finally:
         sink.close()
