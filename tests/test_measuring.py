@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,3 +231,21 @@ def test_a_plan_is_measured_as_well(ask: Ask, server: Server, rows: Path, tmp_pa
     answer = ask("plan", str(rows), *words)
     assert answer.exit_code == 0, answer.err
     assert "grade: measured" in file.read_text()
+
+
+def test_a_process_that_was_told_to_log_everything_says_one_line(
+    server: Server, rows: Path, tmp_path: Path
+) -> None:
+    """The libraries read their own variables when they are imported."""
+    words = ("estimate", str(rows), "--measure", "--model", MODEL, "--output-tokens", "50")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "planner", *words],
+        env=os.environ | {"ANTHROPIC_LOG": "debug", "OPENAI_LOG": "debug"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    assert len(server.record.calls(COUNT)) == 10
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"measuring {MODEL}: ")

@@ -16,9 +16,9 @@ class AnthropicCounts:
     """The vendor, under one key."""
 
     def __init__(self, key: Key, base_url: str | None) -> None:
+        self.account = words.whose(key, base_url)
         self._client = words.client(key, base_url)
         self._line = wire.Line(words.WORDS, key)
-        self.account = words.whose(key, base_url)
 
     def count(self, model: str, text: str) -> int:
         """Tokens of one user message with that text, its frame included."""

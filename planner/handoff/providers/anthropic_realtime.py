@@ -20,6 +20,7 @@ class AnthropicRealtime:
     def __init__(self, key: Key, base_url: str | None) -> None:
         import anthropic
 
+        self.account = words.whose(key, base_url)
         self._client = anthropic.AsyncAnthropic(
             api_key=key.secret.reveal(),
             base_url=base_url,
@@ -28,7 +29,6 @@ class AnthropicRealtime:
             http_client=anthropic.DefaultAsyncHttpxClient(follow_redirects=False),
         )
         self._line = wire.Line(words.WORDS, key)
-        self.account = words.whose(key, base_url)
 
     async def ask(self, custom_id: str, endpoint: str, body: bytes) -> Reply:
         """Send one row's body exactly as it is; every failure comes back as a Reply."""

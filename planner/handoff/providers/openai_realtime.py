@@ -21,6 +21,7 @@ class OpenAIRealtime:
         words.library()
         import openai
 
+        self.account = words.whose(key, base_url)
         self._client = openai.AsyncOpenAI(
             api_key=key.secret.reveal(),
             base_url=base_url,
@@ -28,7 +29,6 @@ class OpenAIRealtime:
             http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
         )
         self._line = wire.Line(words.WORDS, key)
-        self.account = words.whose(key, base_url)
 
     async def ask(self, custom_id: str, endpoint: str, body: bytes) -> Reply:
         """Send one row's body exactly as it is; every failure comes back as a Reply."""

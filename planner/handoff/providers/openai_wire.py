@@ -7,7 +7,6 @@ statuses it does not know through, and gateways in front of the vendor add some.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import VendorError
@@ -153,7 +152,7 @@ def whose(key: Key, base_url: str | None) -> Account:
 # --- answers -----------------------------------------------------------------------------
 
 
-def usage(found: object) -> Usage | None:
+def usage(found: object, tier: str | None = None) -> Usage | None:
     """`usage` of either endpoint or a whole batch: input contains cached, output reasoning."""
     if not isinstance(found, dict):
         return None
@@ -177,13 +176,13 @@ def usage(found: object) -> Usage | None:
         cache_write_12h=long,
         output=written - thought,
         reasoning=thought,
-        tier=None,
+        tier=tier,
     )
 
 
 def answered(custom_id: str, body: Mapping[str, Any]) -> RowResult:
     """A body that either endpoint gave; `unknown` where it is neither's."""
-    tokens = _tiered(usage(body.get("usage")), body)
+    tokens = usage(body.get("usage"), wire.named(body.get("service_tier")))
     if isinstance(body.get("choices"), list):
         text, stop = _chat(wire.mapping(next(iter(body["choices"]), None)))
     elif isinstance(body.get("output"), list):
@@ -206,11 +205,6 @@ def answered(custom_id: str, body: Mapping[str, Any]) -> RowResult:
         truncated=stop in CUT,
         usage=tokens,
     )
-
-
-def _tiered(found: Usage | None, body: Mapping[str, Any]) -> Usage | None:
-    tier = wire.named(body.get("service_tier"))
-    return found if found is None else replace(found, tier=tier)
 
 
 def _failed(custom_id: str, error: Mapping[str, Any], tokens: Usage | None) -> RowResult:

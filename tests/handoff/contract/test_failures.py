@@ -141,6 +141,15 @@ def test_a_key_that_the_vendor_quotes_is_seen_by_nobody(
         assert "SENTINEL" not in shown
 
 
+def test_a_vendor_that_refuses_the_key_is_not_opened(case: Case, script: Script) -> None:
+    """And leaves no connection behind: an open one would fail this test as a warning."""
+    for status, kind in ((401, "access"), (403, "access"), (429, "full")):
+        script.say(case.listing, case.refusal(status))
+        with pytest.raises(RefusedError) as refused:
+            case.batches(script.url + case.root)
+        assert refused.value.kind == kind
+
+
 def test_each_call_of_the_contract_is_made_once(
     case: Case, script: Script, told: BatchVendor, tmp_path: Path
 ) -> None:
