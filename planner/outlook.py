@@ -63,6 +63,8 @@ class Agenda:
     listed: Catalog
     """Without anybody's own prices: what realtime is compared at."""
     file: str | None = None
+    runs: int | None = None
+    """Runs a month of a job that is no budget."""
     history: tuple[FinishedJob, ...] = ()
 
 
@@ -131,8 +133,8 @@ def at(figure: Figure, end: End) -> Usd:
 # --- agendas ----------------------------------------------------------------------------
 
 
-def of_estimate(of: Estimate, *, name: str) -> Agenda:
-    """A planned job, once a month, on each of its models, from the next month on.
+def of_estimate(of: Estimate, *, name: str, runs: int = 1) -> Agenda:
+    """A planned job, so many runs a month, on each of its models, from the next month on.
 
     From the next month, because this one is begun: part of it would be priced as of days past.
     """
@@ -142,18 +144,19 @@ def of_estimate(of: Estimate, *, name: str) -> Agenda:
         subjects=tuple(
             Subject(
                 measured=replace(measured, models=(model,), profiles=(profile,)),
-                line=_planned(name, model, profile, of.job.requirements.region),
+                line=_planned(name, model, profile, of.job.requirements.region, runs),
             )
             for model, profile in zip(measured.models, measured.profiles, strict=True)
         ),
         period=forecast.months(forecast.after(of.on.replace(day=1)), MONTHS),
         ours=of.catalog,
         listed=of.catalog,
+        runs=runs,
         history=of.cases[0].history,
     )
 
 
-def _planned(name: str, model: Model, profile: TokenProfile, region: str | None) -> Line:
+def _planned(name: str, model: Model, profile: TokenProfile, region: str | None, runs: int) -> Line:
     rows = profile.rows
     return Line(
         name=name,
@@ -163,7 +166,7 @@ def _planned(name: str, model: Model, profile: TokenProfile, region: str | None)
         rows=Spread(
             low=Fraction(rows.low), expected=Fraction(rows.value), high=Fraction(rows.high)
         ),
-        runs=Spread.exact(1),
+        runs=Spread.exact(runs),
         region=region,
     )
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from planner.catalog import Catalog
     from planner.job import Job
     from planner.outlook import Agenda
-    from planner.pipeline import Estimate
-    from planner.tui.desk import Desk
+    from planner.tui.desk import Answer, Desk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +25,8 @@ class Source:
 
     file: Path | None = None
     job: Job | None = None
-    planned: Callable[[], Estimate | None] = lambda: None
+    planned: Callable[[], Answer | None] = lambda: None
+    """The answer on the Plan screen."""
 
     def of_file(self, file: Path) -> Source:
         """That file instead."""
@@ -37,7 +37,7 @@ class Source:
         if self.file is not None:
             return self.file
         found = self.planned()
-        return (found.measured.profiles, found.job) if found is not None else self.job
+        return found.key if found is not None else self.job
 
     def agenda(self, desk: Desk) -> Agenda:
         """Read it; PlannerError where it cannot be read or priced."""
@@ -50,15 +50,14 @@ class Source:
             ours, listed = _catalogs(read, desk)
             return outlook.of_file(read, ours, listed, on=desk.on)
         found = self.planned() or self._counted(desk)
-        facts = found.measured.workload
+        facts = found.estimate.measured.workload
         name = printable(facts.path.name) if facts is not None else "figures given"
-        return outlook.of_estimate(found, name=name)
+        return outlook.of_estimate(found.estimate, name=name, runs=found.inputs.runs or 1)
 
-    def _counted(self, desk: Desk) -> Estimate:
+    def _counted(self, desk: Desk) -> Answer:
         assert self.job is not None
         measured = desk.measure(self.job, lambda _rows, _done: None)
-        deadline = self.job.requirements.deadline
-        return desk.answer(measured, Inputs(deadline=deadline)).estimate
+        return desk.answer(measured, Inputs(deadline=self.job.requirements.deadline))
 
 
 def _catalogs(read: Read, desk: Desk) -> tuple[Catalog, Catalog]:

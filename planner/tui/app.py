@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from planner.job import Job
-    from planner.pipeline import Estimate
     from planner.tui.desk import Answer, Desk
     from planner.tui.hands import Hands, Said
 
@@ -116,10 +115,9 @@ class PlannerApp(App[None]):
         self._hands = self._hands or Hands(self.desk)
         return self._hands
 
-    def _planned(self) -> Estimate | None:
+    def _planned(self) -> Answer | None:
         """The answer on the Plan screen."""
-        answer = self._plan.shown if self._plan is not None else None
-        return answer.estimate if answer is not None else None
+        return self._plan.shown if self._plan is not None else None
 
     def action_place(self, name: str) -> None:
         """Go to another place; each is as it was left."""

@@ -268,7 +268,9 @@ class BudgetScreen(Place):
         from planner.tui import meeting
 
         if self.asked is not None:
-            self._change(replace(self.asked, runs=meeting.more_runs(self.asked.runs)))
+            own = self.agenda.runs if self.agenda is not None else None
+            runs = meeting.more_runs(self.asked.runs or own)
+            self._change(replace(self.asked, runs=runs))
 
     def action_undo(self) -> None:
         """The question before."""

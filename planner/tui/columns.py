@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from planner.tui.axis import merged
 from planner.tui.pieces import ELLIPSIS, Line, Piece, Tone, cells, cut
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Grid:
         for column, cell, room in zip(self.columns, row, self.layout(width), strict=True):
             if room:
                 made += [*_padded(cell, room, column), Piece(" " * GAP)]
-        return tuple(made[:-1])
+        return merged(made[:-1])
 
     def layout(self, width: int) -> tuple[int, ...]:
         """The width of every column; 0 where it is left out."""

@@ -138,7 +138,8 @@ class ModelsScreen(Place):
         self.found = found = support.filtered(self.shelf, text)
         self.counts.show_lines((found.counts,))
         self.listing.show(found.grid)
-        self.none.show(found.none)
+        if found.none or self.none.display:
+            self.none.show(found.none)
         self.listing.display, self.none.display = not found.none, bool(found.none)
         self.refresh_bindings()
 
