@@ -289,7 +289,7 @@ def test_an_interrupt_at_any_moment_says_how_to_go_on(
         patch.setattr(face.Narrator, "__call__", interrupted)
         answer = counter.submit(plan)
     assert answer.exit_code == 130
-    assert f"planner resume {counter.job} goes on here" in answer.err
+    assert answer.err.endswith(f"here it goes on with\n  planner resume {counter.job}\n")
     if kind == "sending":
         asks = counter("resume", counter.job)
         assert asks.exit_code == 1, "between the intent and the call nobody can know"

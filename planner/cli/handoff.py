@@ -60,11 +60,14 @@ def _driving(made: Parser) -> None:
     _common(made)
 
 
-def _seat(arguments: Arguments, clock: Clock, narrate: Callable[[Event], None]) -> Seat:
+def _seat(arguments: Arguments, clock: Clock, narrator: Narrator) -> Seat:
     from planner.handing import Seat
 
     return Seat(
-        catalog=catalog_of(arguments), clock=ticking(clock), data=home.data_home(), narrate=narrate
+        catalog=catalog_of(arguments),
+        clock=narrator.over(ticking(clock)),
+        data=home.data_home(),
+        narrate=narrator,
     )
 
 
@@ -129,19 +132,32 @@ class Narrator:
         self._clear()
         print(f"{stamp}{printable(line)}", file=sys.stderr)
 
-    def waits(self, step: Step) -> None:
-        """How far the job is, while nothing happens."""
+    def over(self, clock: Ticking) -> Ticking:
+        """The same clock; on a terminal a wait says how far the job is."""
+        if not self.live:
+            return clock
+
+        def sleep(seconds: float) -> None:
+            while seconds > 0:
+                self._waits(seconds)
+                clock.sleep(min(seconds, 1.0))
+                seconds -= 1.0
+
+        return Ticking(now=clock.now, sleep=sleep, pause=clock.pause)
+
+    def _waits(self, left: float) -> None:
+        """How far the job is, and when the vendor is asked again."""
         from planner import standing
         from planner.report import handoff as report
 
         handoff = self.handoff
-        if not self.live or handoff is None:
+        if handoff is None:
             return
         job = handoff.job
         attempts = handoff.ledger.attempts(job.id)
         rows = standing.rows(job, attempts, handoff.folder)
         elapsed = (self.clock() - job.created).total_seconds()
-        self.show(report.going(rows, handoff.ready.plan, elapsed, step.wait))
+        self.show(report.going(rows, handoff.ready.plan, elapsed, left))
 
     def show(self, line: str) -> None:
         """The line that is drawn over."""
@@ -162,25 +178,26 @@ def _safely(name: Callable[[], str | None]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        job = name()
-        if job is None:
-            print("\ninterrupted: nothing was sent", file=sys.stderr)
-        else:
-            print(
-                f"\ninterrupted: nothing is lost. What is at the vendor goes on there; "
-                f"planner resume {job} goes on here",
-                file=sys.stderr,
-            )
-        raise _InterruptedError from None
+        raise _InterruptedError.of("interrupted", _how_to_go_on(name())) from None
+
+
+def _how_to_go_on(job: str | None) -> str:
+    if job is None:
+        return "interrupted: nothing was sent"
+    return (
+        "interrupted: nothing is lost. What is at the vendor goes on there; here it goes on with\n"
+        f"  planner resume {job}".rstrip()
+    )
 
 
 class _InterruptedError(PlannerError):
-    """It was said already."""
+    """Somebody pressed Ctrl-C, which is no mistake."""
 
     exit_code = INTERRUPTED
 
     def render(self) -> str:
-        return "interrupted"
+        """On a line of its own, behind what was drawn."""
+        return f"\n{self.problems[0].message}"
 
 
 # --- submit -----------------------------------------------------------------------------

@@ -187,7 +187,7 @@ def _shards(it: Standing, now: datetime) -> Iterator[tuple[str, ...]]:
             each.status or "",
             when(each.created_at, now) if each.created_at else "",
             when(each.ended_at, now) if each.ended_at else "",
-            when(each.harvest_by, now) if each.harvest_by else "",
+            when(each.harvest_by, now) if each.harvest_by and each.state in states.REMOTE else "",
         )
     more = len(it.attempts) - MOST_SHARDS
     if more > 0:
