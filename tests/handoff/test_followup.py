@@ -6,7 +6,7 @@ import json
 import shutil
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import pytest
 
 from planner.handoff import followup, spending
 from planner.handoff import plan as plans
-from planner.handoff.rehearsal import Answers, Conduct, Fault, Pace, RowError, steady
+from planner.handoff.rehearsal import Answers, Conduct, Fault, Habits, Pace, RowError, steady
 from planner.money import Usd, total
 from tests.handoff.loop import QUICK, Made, World, made
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 VENDORS = ("anthropic", "openai")
 ROWS, DONE = 2000, 142
+HOUR = {each: Habits(window=timedelta(hours=1), checks_later=each == "openai") for each in VENDORS}
+"""A day's window is no different, and takes three hundred looks."""
 BUSY = RowError(status=529, kind="overloaded_error", code="server_error", message="try later")
 STALLED = Pace(validating=5, waiting=5, running=20, finalizing=5, stall_at=DONE, cancelling=20)
 
@@ -47,7 +49,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
     }
 
 
-STALLED_SOON = replace(QUICK, turnaround=steady(replace(STALLED, stall_at=4)))
+STALLED_SOON = replace(QUICK, turnaround=steady(replace(STALLED, stall_at=4)), habits=HOUR)
 
 
 @pytest.fixture(params=VENDORS)
@@ -70,7 +72,7 @@ def expired(world: World) -> None:
 
 def cancelled(world: World) -> None:
     world.run(until_kind="sent")
-    world.time.sleep(3600)
+    world.time.sleep(1800)
     world.run(cancel=True)
 
 
@@ -88,9 +90,17 @@ ENDINGS: dict[str, tuple[Callable[[World], None], Conduct, set[str]]] = {
         replace(QUICK, answers=Answers(trouble=busy)),
         {"errored"},
     ),
-    "expired": (expired, replace(QUICK, turnaround=steady(STALLED)), {"expired"}),
-    "cancelled": (cancelled, replace(QUICK, turnaround=steady(STALLED)), {"canceled", "missing"}),
-    "failed with output": (failed, replace(QUICK, turnaround=steady(STALLED)), {"expired"}),
+    "expired": (expired, replace(QUICK, turnaround=steady(STALLED), habits=HOUR), {"expired"}),
+    "cancelled": (
+        cancelled,
+        replace(QUICK, turnaround=steady(STALLED), habits=HOUR),
+        {"canceled", "missing"},
+    ),
+    "failed with output": (
+        failed,
+        replace(QUICK, turnaround=steady(STALLED), habits=HOUR),
+        {"expired"},
+    ),
 }
 
 
