@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -277,13 +277,14 @@ class _Seen:
     book: Book
     bill: Bill = field(init=False)
     fates: bytearray = field(init=False)
-    usage: Usage = field(default_factory=Usage)
     lanes: Counter[str] = field(default_factory=Counter)
     proofs: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     lengths: Counter[int] = field(default_factory=Counter)
-    of_batch: dict[str, Usage] = field(default_factory=dict)
+    used: dict[str | None, list[int]] = field(default_factory=dict)
+    """Tokens by batch, a bucket each; None: of realtime requests."""
     seconds: list[float] = field(default_factory=list)
-    pairs: learned.Pairs = field(default_factory=learned.Pairs)
+    products: list[int] = field(default_factory=lambda: [0] * 6)
+    """The sums of `learned.Pairs`, in its order."""
     at: int = 0
     """Tokens at which billed rows were counted."""
     repeated: int = 0
@@ -318,15 +319,32 @@ class _Seen:
     def _used(self, reply: Reply, usage: Usage) -> None:
         proofs = vendors.PROOFS.get(self.plan.choice.provider, {})
         lane = proofs.get(usage.tier or "", reply.lane)
-        self.bill.add(usage, lane)
+        self.bill.count(usage, lane)
         self.lanes[lane] += 1
         self.proofs[reply.lane, usage.tier] += 1
-        self.usage += usage
-        self.at += self.counted[reply.index]
-        if self.counted[reply.index]:
-            self.pairs += learned.Pairs.of([(self.counted[reply.index], usage.prompt)])
-        if reply.batch is not None:
-            self.of_batch[reply.batch] = self.of_batch.get(reply.batch, Usage()) + usage
+        sums = self.used.setdefault(reply.batch, [0] * len(BUCKETS))
+        for place, name in enumerate(BUCKETS):
+            sums[place] += getattr(usage, name)
+        counted, prompt = self.counted[reply.index], usage.prompt
+        self.at += counted
+        if counted:
+            step = (1, counted, prompt, counted**2, prompt**2, counted * prompt)
+            self.products = [one + more for one, more in zip(self.products, step, strict=True)]
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all replies."""
+        return sum((_usage(each) for each in self.used.values()), Usage())
+
+    @property
+    def of_batch(self) -> dict[str, Usage]:
+        """Tokens of each batch's replies."""
+        return {name: _usage(each) for name, each in self.used.items() if name is not None}
+
+    @property
+    def pairs(self) -> learned.Pairs:
+        """Rows as they were counted beside what was billed."""
+        return learned.Pairs(**dict(zip(_SUMS, self.products, strict=True)))
 
     def rows(self, ambiguous: int) -> Rows:
         """What became of each row."""
@@ -363,6 +381,14 @@ class _Seen:
             at_most=total((standing.held, held)) if ambiguous else None,
             vendor=vendor,
         )
+
+
+_SUMS = tuple(each.name for each in fields(learned.Pairs))
+
+
+def _usage(sums: Iterable[int]) -> Usage:
+    found: dict[str, int] = dict(zip(BUCKETS, sums, strict=True))
+    return Usage(tier=None, **found)
 
 
 def _measured(plan: Plan, counted: array[int]) -> Fraction:

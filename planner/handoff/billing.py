@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planner.handoff.usage import BUCKETS
+from planner.handoff.usage import BUCKETS, PROMPT
 from planner.money import Rate, Usd, amount, total
 
 if TYPE_CHECKING:
@@ -97,12 +97,12 @@ class Book:
     def metered(self, usage: Usage, lane: str) -> Iterator[tuple[Key, int]]:
         """(where one row's tokens count, how many)."""
         over = self.edge(lane, usage.prompt)
-        quantities: Counter[str] = Counter()
-        for bucket, meter in METERS.items():
-            quantities[meter] += getattr(usage, bucket)
-        for meter, quantity in quantities.items():
+        for bucket in PROMPT:
+            quantity = getattr(usage, bucket)
             if quantity:
-                yield (lane, meter, over), quantity
+                yield (lane, METERS[bucket], over), quantity
+        if usage.written:
+            yield (lane, METERS["output"], over), usage.written
 
     def _rates(self, lane: str, over: int | None) -> Mapping[str, Decimal] | None:
         for each in self.lanes:
@@ -128,6 +128,11 @@ class Bill:
     def __init__(self, book: Book) -> None:
         self.book = book
         self._quantities: Counter[Key] = Counter()
+
+    def count(self, usage: Usage, lane: str) -> None:
+        """Count one row, whatever it cost."""
+        for key, quantity in self.book.metered(usage, lane):
+            self._quantities[key] += quantity
 
     def add(self, usage: Usage, lane: str) -> Usd | None:
         """Count one row; what it cost alone, None where a rate is not known."""
