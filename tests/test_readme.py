@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from planner import cli
+
 if TYPE_CHECKING:
     from tests.answers import Ask
 
@@ -62,7 +64,6 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 
 def test_every_option_that_is_named_exists(ask: Ask) -> None:
-    commands = (["estimate"], ["prices", "show"], ["check"], ["plan"], ["build"], ["budget"])
-    helps = "".join(ask(*command, "--help").out for command in commands)
+    helps = " --screen ".join(ask(*name.split(), "--help").out for name in cli.COMMANDS)
     named = set(re.findall(r"--[a-z-]+", README.read_text(encoding="utf-8")))
     assert named <= set(re.findall(r"--[a-z-]+", helps))
