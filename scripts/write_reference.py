@@ -33,7 +33,10 @@ same keys as the flags (flags win), or `sample`.
 
 def reference() -> str:
     """The whole page."""
-    parts = [HEAD]
+    bare = parser("planner", cli.DESCRIPTION)
+    cli.screen_flags(bare)
+    opens = "opens the screen on a job, or prints its estimate where there is no terminal"
+    parts = [HEAD, "\n".join(_command("", opens, bare))]
     for name, (title, of) in cli.COMMANDS.items():
         made = parser(f"planner {name}", title)
         of(name)[0](made)
@@ -44,8 +47,9 @@ def reference() -> str:
 def _command(name: str, title: str, made: argparse.ArgumentParser) -> list[str]:
     shown = [each for each in made._actions if each.dest != "help"]  # noqa: SLF001 -- argparse has no public list of options
     places = "".join(f" {_place(each)}" for each in shown if not each.option_strings)
-    lines = [f"## planner {name}", "", f"{title[0].upper()}{title[1:]}.", "", "```sh"]
-    lines += [f"planner {name}{places}", "```", ""]
+    called = f"planner {name}".rstrip()
+    lines = [f"## {called}", "", f"{title[0].upper()}{title[1:]}.", "", "```sh"]
+    lines += [f"{called}{places}", "```", ""]
     if shown:
         lines += ["| | |", "|---|---|", *map(_line, shown), ""]
     return lines

@@ -78,8 +78,7 @@ def _screen(argv: list[str], clock: Clock, screen: Screen | None) -> int:
     from planner.cli import estimate
 
     made = parser("planner", DESCRIPTION)
-    estimate.job_flags(made)
-    made.add_argument("--screen", choices=SCREENS, help="where the screen opens (default: plan)")
+    screen_flags(made)
     arguments: Arguments = vars(made.parse_args(argv))
     place, budget = arguments.pop("screen", None), _budget_of(arguments)
     if screen is not None and sys.stdin.isatty() and sys.stdout.isatty():
@@ -94,6 +93,14 @@ def _screen(argv: list[str], clock: Clock, screen: Screen | None) -> int:
         return estimate.run(arguments, clock)
     _listing().print_help()
     return YES
+
+
+def screen_flags(made: Parser) -> None:
+    """What may be said without a command."""
+    from planner.cli import estimate
+
+    estimate.job_flags(made)
+    made.add_argument("--screen", choices=SCREENS, help="where the screen opens (default: plan)")
 
 
 SCREENS = ("plan", "models", "jobs", "budget")
