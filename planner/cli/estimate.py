@@ -446,6 +446,16 @@ def job_flags(parser: argparse.ArgumentParser) -> None:
     reads(parser, "--max-output-tokens", "whole", "N", "the limit that goes into each request")
     reads(parser, "--output-sample", "sample_file", "FILE[:FIELD]", "real answers to learn from")
     reads(parser, "--output-ratio", "output_ratio", "R[:CV]", "answers of R x the prompt's tokens")
+    _demand_flags(parser)
+    reads(parser, "--precision", "share", "SHARE", "draw rows until tokens are known so well (1%%)")
+    add("--exact", action="store_true", help="count every row instead (Ctrl-C keeps the estimate)")
+    reads(parser, "--seed", "natural", "N", "of whatever is drawn (0)")
+    catalog_flags(parser)
+
+
+def _demand_flags(parser: argparse.ArgumentParser) -> None:
+    """When it is due, what it may cost, and under which limits and habits it runs."""
+    add = parser.add_argument
     add("--deadline", metavar="WHEN", help="6h, 18:00, 'tomorrow 18:00' or an ISO time")
     reads(parser, "--respond-within", "seconds", "TIME", "somebody waits for each answer")
     reads(parser, "--confidence", "share", "SHARE", "wanted certainty of the deadline (0.95)")
@@ -464,10 +474,6 @@ def job_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--degraded", action="store_true", help="a known incident: batches take their window")
     add("--history", metavar="FILE", help="your finished batches, one JSON object a line")
-    reads(parser, "--precision", "share", "SHARE", "draw rows until tokens are known so well (1%%)")
-    add("--exact", action="store_true", help="count every row instead (Ctrl-C keeps the estimate)")
-    reads(parser, "--seed", "natural", "N", "of whatever is drawn (0)")
-    catalog_flags(parser)
 
 
 def measure_flag(parser: argparse.ArgumentParser) -> None:
