@@ -37,7 +37,7 @@ from planner.handoff import (
     states,
 )
 from planner.handoff import plan as plans
-from planner.handoff import runner as runners
+from planner.handoff import rows as sent
 from planner.handoff.billing import Bill, Book
 from planner.handoff.keys import Key, Secret
 from planner.handoff.ledger import Ledger
@@ -327,7 +327,7 @@ class Handoff:
             "canary", because, hint="nothing was sent as a batch; mend the plan, or resume the job"
         )
 
-    async def _ask_each(self, rows: Sequence[runners.Row]) -> list[Reply]:
+    async def _ask_each(self, rows: Sequence[sent.Row]) -> list[Reply]:
         """One after the other, up to the first refusal: more would say the same."""
         vendor, endpoint = self._open.realtime(), self.ready.plan.request.endpoint or ""
         replies: list[Reply] = []
@@ -340,18 +340,18 @@ class Handoff:
             await vendor.close()
         return replies
 
-    def _canary_rows(self, count: int) -> Iterator[runners.Row]:
+    def _canary_rows(self, count: int) -> Iterator[sent.Row]:
         built, plan = self.ready.built, self.ready.plan
         envelope = adapters.adapter(plan.choice.provider).envelope
-        return islice(runners.rows_of(built.folder, built.shards, envelope), count)
+        return islice(sent.rows_of(built.folder, built.shards, envelope), count)
 
-    def _canary_prices(self) -> runners.Prices:
+    def _canary_prices(self) -> sent.Prices:
         """Of the lane that answers at once, which a batch plan does not pin."""
         plan, seat = self.ready.plan, self._seat
         lane = drafting.direct(plan, seat.catalog, seat.now).lane
         model = seat.catalog.model(f"{plan.choice.provider}/{plan.request.model}")
         card = prices.card(seat.catalog, model, lane, on=seat.now.date(), region=plan.demand.region)
-        return runners.Prices(
+        return sent.Prices(
             book=Book(lanes=(plans.rates_of(card),)),
             lane=lane,
             max_output=plan.request.max_output_tokens,
@@ -482,15 +482,18 @@ def submitting(path: Path, seat: Seat, terms: Terms) -> Iterator[Handoff]:
 
 
 @contextlib.contextmanager
-def resuming(name: str, seat: Seat, terms: Terms) -> Iterator[Handoff]:
-    """A job that was admitted before, by the beginning of its id; errors as of `submitting`."""
+def resuming(name: str, seat: Seat, terms: Terms, *, sends: bool = True) -> Iterator[Handoff]:
+    """A job that was admitted before, by the beginning of its id; errors as of `submitting`.
+
+    Without `sends` it is only to be brought home or ended, which a policy of later does not hinder.
+    """
     with contextlib.ExitStack() as stack:
         ledger = stack.enter_context(Ledger.open(seat.data))
         job = ledger.job(name)
         stack.enter_context(ledger.lock(job.id))
         built = _standing(job, ledger)
         plan = plans.read(built.folder / builds.PLAN)
-        rules = _allowed(plan, seat, terms, job)
+        rules = _allowed(plan, seat, terms, job) if sends else _reachable(plan, seat, terms, job)
         case = _Case(plan=plan, built=built, job=job, rules=rules, parent=job.parent)
         yield stack.enter_context(_opened(case, ledger, seat, terms))
 
@@ -547,6 +550,14 @@ def _allowed(plan: Plan, seat: Seat, terms: Terms, job: Job | None = None) -> Po
     where = vendors.address(plan.choice.provider, _base_url(terms, job))
     policy.check(rules, _sending(plan, seat, where))
     return rules
+
+
+def _reachable(plan: Plan, seat: Seat, terms: Terms, job: Job) -> Policy:
+    """A policy that has nothing against the address, which is all that is asked of it."""
+    if not seat.rehearsal:
+        where = vendors.address(plan.choice.provider, _base_url(terms, job))
+        policy.check_address(policy.read(), where)
+    return policy.Policy()
 
 
 def _base_url(terms: Terms, job: Job | None) -> str | None:
@@ -703,7 +714,7 @@ def fetch(name: str, seat: Seat, terms: Terms) -> Fetched:
     with Ledger.open(seat.data) as ledger:
         job = ledger.job(name)
         if any(each.state in states.REMOTE for each in ledger.attempts(job.id)):
-            with resuming(job.id, seat, terms) as handoff:
+            with resuming(job.id, seat, terms, sends=False) as handoff:
                 handoff.collect()
         with ledger.lock(job.id):
             built = _standing(job, ledger)

@@ -17,7 +17,8 @@ from planner.handoff import journal as journals
 from planner.handoff import runner as runners
 from planner.handoff.billing import Bill, Book
 from planner.handoff.journal import Journal
-from planner.handoff.runner import Prices, Runner
+from planner.handoff.rows import Prices, rows_of
+from planner.handoff.runner import Runner
 from planner.money import ZERO, Usd, difference, plus, total
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from planner.handoff.pacing import Direct
     from planner.handoff.plan import Plan
     from planner.handoff.results import Format
-    from planner.handoff.runner import Answer, Outcome, Progress, Row, Said
+    from planner.handoff.rows import Row
+    from planner.handoff.runner import Answer, Outcome, Progress, Said
     from planner.handoff.vendor import RealtimeVendor, RowResult
 
     Drive = Callable[[Runner, Iterable[Row], RealtimeVendor], Outcome]
@@ -95,7 +97,7 @@ def send(
             narrate=narrate,
         )
         skipped = _Either(journal.standing.done, others)
-        rows = runners.rows_of(leg.folder, leg.shards, leg.direct.envelope, done=skipped)
+        rows = rows_of(leg.folder, leg.shards, leg.direct.envelope, done=skipped)
         outcome = drive(runner, rows, vendor)
         charge(leg, journal)
     finally:

@@ -15,29 +15,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-import json
 import signal
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from planner.decision.realtime import FIRST_WAIT, makespan
-from planner.handoff.billing import Book, sum_of
-from planner.handoff.build import ROWS
 from planner.handoff.pacing import AT_ONCE, CROWDED, Pacer
-from planner.handoff.usage import PROMPT, Usage
 from planner.handoff.vendor import Reply, RowResult
 from planner.money import ZERO, Usd, plus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from planner.handoff.build import Shard
     from planner.handoff.clock import Clock
     from planner.handoff.journal import Journal
     from planner.handoff.pacing import Pace, Ticket
-    from planner.handoff.plan import Plan
+    from planner.handoff.rows import Prices, Row
+    from planner.handoff.usage import Usage
     from planner.handoff.vendor import RealtimeVendor
 
 SYNC_EVERY: Final = 1.0
@@ -56,57 +51,9 @@ RATE_OVER: Final = 30.0
 DOUBTS_AT_LEAST: Final = 20
 DOUBTS_SHARE: Final = 100
 """Requests in doubt that a run bears: one part in so many of its rows, and some in any case."""
-DENSEST: Final = 2
-"""A row may hold so many times the tokens that it was counted at."""
-WRITES: Final = tuple(name for name in PROMPT if name.startswith("cache_write"))
+_DOUBLINGS: Final = 10
 INTERRUPTED: Final = "interrupted"
 CAPPED: Final = "cap"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One request, exactly as it was checked, and the prompt tokens it was counted at."""
-
-    index: int
-    custom_id: str
-    body: bytes
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
-    """What a row costs, and what it costs at the most, at the rates of one lane of the plan."""
-
-    book: Book
-    lane: str
-    max_output: int
-    caches: bool = False
-    """A row may write to a cache, which costs more than reading anew."""
-
-    @classmethod
-    def of(cls, plan: Plan, lane: str) -> Prices:
-        """Those of a plan, in one of the lanes that it pins."""
-        limit = plan.request.max_output_tokens
-        return cls(book=Book.of(plan), lane=lane, max_output=limit, caches=plan.choice.cache)
-
-    def billed(self, usage: Usage) -> Usd | None:
-        """What this usage costs; None where a rate is not known."""
-        return sum_of(self.book.priced(usage, self.lane))
-
-    def ceiling(self, row: Row) -> Usd:
-        """The most that one request of the row may cost: a long prompt and the longest answer.
-
-        The count of a row may be off by a factor, but no token is shorter than a byte.
-        ValueError where the lane has no rate for it, which no plan has.
-        """
-        prompt = min(len(row.body), DENSEST * row.tokens)
-        meters = ("input", *WRITES) if self.caches else ("input",)
-        prompts: list[dict[str, Any]] = [{each: prompt} for each in meters]
-        costs = [self.billed(Usage(output=self.max_output, **each)) for each in prompts]
-        known = [cost for cost in costs if cost is not None]
-        if not known:
-            raise ValueError(f"no rate is known for input and output in {self.lane}")
-        return max(known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -581,35 +528,3 @@ def carry_out(runner: Runner, rows: Iterable[Row], vendor: RealtimeVendor) -> Ou
             await vendor.close()
 
     return asyncio.run(attended())
-
-
-def rows_of(
-    folder: Path, shards: Iterable[Shard], envelope: str, *, done: Container[int] = ()
-) -> Iterator[Row]:
-    """The rows of a build in their order, one in memory at a time, without those done with.
-
-    `envelope` is the key under which the vendor's files hold a request (`Adapter.envelope`).
-    """
-    marker = b',"' + envelope.encode() + b'":'
-    with (folder / ROWS).open("rb") as counted:
-        for shard in shards:
-            with (folder / shard.file).open("rb") as lines:
-                for line in lines:
-                    if line.startswith(_OPENS):
-                        known = json.loads(next(counted))
-                        if known["index"] not in done:
-                            yield _row(line, marker, known)
-
-
-_OPENS = b'{"custom_id":'
-_CLOSES = b",\n"
-_DOUBLINGS = 10
-
-
-def _row(line: bytes, marker: bytes, known: Mapping[str, int]) -> Row:
-    """A line of a shard: exactly the bytes of the body, as they were checked."""
-    line = line.rstrip(_CLOSES)
-    head, _, rest = line.partition(marker)
-    custom_id = str(json.loads(head.partition(b",")[0] + b"}")["custom_id"])
-    assert custom_id.endswith(f"-{known['index']}"), (custom_id, known)
-    return Row(index=known["index"], custom_id=custom_id, body=rest[:-1], tokens=known["tokens"])

@@ -22,7 +22,8 @@ from planner.handoff.journal import Journal
 from planner.handoff.keys import Key, Secret
 from planner.handoff.pacing import Pace
 from planner.handoff.providers import adapters, vendors
-from planner.handoff.runner import Outcome, Prices, Runner, carry_out, rows_of
+from planner.handoff.rows import Prices, rows_of
+from planner.handoff.runner import Outcome, Runner, carry_out
 from tests.answers import NOW
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from planner import drafting
 from planner.decision import realtime
 from planner.errors import InputError
 from planner.handoff import plan as plans
-from planner.handoff import runner
+from planner.handoff import rows as sent
 from tests.answers import NOW
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def test_a_rescue_is_run_in_the_ordinary_lane(planned: Any) -> None:
     assert (made.lane, made.cancel) == ("standard", 600.0)
     assert {each.lane for each in plan.rates} == {"standard", "batch"}
     assert made.pace.counts_max_output
-    assert runner.Prices.of(plan, made.lane).max_output == plan.request.max_output_tokens
+    assert sent.Prices.of(plan, made.lane).max_output == plan.request.max_output_tokens
 
 
 def test_without_a_known_limit_few_are_out_at_once(planned: Any) -> None:
@@ -82,7 +82,7 @@ def test_rows_that_go_one_by_one_are_built_like_batches_but_are_none(
     with pytest.raises(InputError, match="not sent as batch files"):
         drafting.batches_only(ready)
     built = drafting.build(ready, facts, tmp_path / "job")
-    rows = list(runner.rows_of(built.folder, built.shards, ready.adapter.envelope))
+    rows = list(sent.rows_of(built.folder, built.shards, ready.adapter.envelope))
     assert [row.custom_id for row in rows] == [f"{plan.nonce}-{n}" for n in range(40)]
     bodies = [json.loads(row.body) for row in rows]
     assert bodies[3]["messages"][0]["content"].startswith("Where is my order number 3?")

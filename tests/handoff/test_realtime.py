@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from planner.handoff.runner import Outcome, Row, Runner
+    from planner.handoff.rows import Row
+    from planner.handoff.runner import Outcome, Runner
     from planner.handoff.vendor import RealtimeVendor
 
 ROWS = 60

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from planner.handoff.desk import Step
     from planner.handoff.ledger import Charge
     from planner.handoff.realtime import Drive
-    from planner.handoff.runner import Outcome, Row, Runner
+    from planner.handoff.rows import Row
+    from planner.handoff.runner import Outcome, Runner
     from planner.handoff.vendor import RealtimeVendor
 
 ROWS = 40

@@ -17,11 +17,13 @@ from planner.decision import realtime
 from planner.errors import InputError
 from planner.handoff import journal as journals
 from planner.handoff import plan as plans
+from planner.handoff import rows as sent
 from planner.handoff import runner as runners
 from planner.handoff.billing import Book
 from planner.handoff.journal import Journal
 from planner.handoff.pacing import Pace
-from planner.handoff.runner import Answer, Outcome, Prices, Progress, Row, Runner, Said
+from planner.handoff.rows import Prices, Row
+from planner.handoff.runner import Answer, Outcome, Progress, Runner, Said
 from planner.handoff.vendor import Allowance, Reply, RowResult
 from planner.money import ZERO, Usd
 from tests.handoff.virtual import Vendor, answer, run
@@ -138,8 +140,9 @@ class Job:
         (1_000, limits(4.0), 20),
         (3_000, limits(burst=1.0), 60),
         (1_000, limits()[2:], 200),
+        pytest.param(20_000, limits(), 100, marks=pytest.mark.long),
     ],
-    ids=["requests bind", "slots bind", "a burst of a minute", "answers bind"],
+    ids=["requests bind", "slots bind", "a burst of a minute", "answers bind", "20,000 rows"],
 )
 def test_undisturbed_it_takes_as_long_as_was_planned(
     tmp_path: Path, count: int, buckets: tuple[Bucket, ...], concurrency: int
@@ -574,9 +577,9 @@ def test_rows_come_out_of_the_shards_byte_for_byte(tmp_path: Path, envelope: str
         )
     known = [{"index": n, "row": n, "key": n, "tokens": 10 + n} for n in range(7)]
     (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in known))
-    found = list(runners.rows_of(tmp_path, shards, envelope))
+    found = list(sent.rows_of(tmp_path, shards, envelope))
     assert [row.body for row in found] == bodies
     assert [row.custom_id for row in found] == [f"abc-{n}" for n in range(7)]
     assert [row.tokens for row in found] == [10 + n for n in range(7)]
-    left = runners.rows_of(tmp_path, shards, envelope, done={0, 3, 6})
+    left = sent.rows_of(tmp_path, shards, envelope, done={0, 3, 6})
     assert [row.index for row in left] == [1, 2, 4, 5]
