@@ -102,9 +102,16 @@ def next_look(attempt: Attempt, now: datetime) -> float | None:
 
 
 def rivals(ledger: Ledger, job: Job, attempt: Attempt) -> bool:
-    """Whether another job of the account is in doubt about a batch of the same size."""
+    """Whether a batch of this size may as well be what another job of the account waits for.
+
+    What was in doubt long before this create was heard, if at all, before its high-water mark.
+    """
+    assert attempt.intent_at is not None
+    since = attempt.intent_at - LOOKS[-1]
     return any(
-        other.rows == attempt.rows and other.state in states.IN_DOUBT
+        other.rows == attempt.rows
+        and other.state in states.IN_DOUBT
+        and (other.last_poll is None or other.last_poll >= since)
         for each in ledger.jobs()
         if each.fingerprint == job.fingerprint and each.id != job.id
         for other in ledger.attempts(each.id)

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 REQUEUE, REQUEUE_MOST = 60.0, 3600.0
 """Seconds until a shard goes again that a full queue sent back; doubled each time."""
-STALE: Final = timedelta(hours=48)
-"""A batch of another job that nobody followed for so long takes no room in the queue."""
+STALE: Final = timedelta(hours=2)
+"""A batch of another job that nobody has looked at for so long is not counted as queued: it may
+be over, and where it is not, the vendor says that its queue is full."""
 FRESH_FILE: Final = 5
 """So often may a new file not be found before it is stored again."""
 

@@ -233,6 +233,17 @@ def test_a_duplicate_that_turns_up_later_is_ended_and_reported(
 # --- batches of others ------------------------------------------------------------------
 
 
+def test_a_foreign_batch_of_before_is_not_taken_for_ours(
+    jobs: dict[str, Made], alien: Made, tmp_path: Path
+) -> None:
+    faults = [Fault(on="anthropic.batches.create", kind="drop_after", calls=(2,))]
+    with World(jobs["anthropic"], tmp_path, faults=faults) as world:
+        world.send(alien.folder / "shards" / "00001.json")
+        step = world.run()
+        assert (step.over, world.paid()) == ("done", [1, 1])
+        assert world.right()
+
+
 def test_a_foreign_batch_of_another_size_disturbs_nothing(
     jobs: dict[str, Made], alien: Made, tmp_path: Path
 ) -> None:
@@ -278,6 +289,24 @@ def test_batches_that_nobody_can_tell_apart_are_held_until_a_person_says(
         step = world.run(adopt=(1, mine))
         assert (step.over, world.paid()) == ("done", [1, 1])
         assert world.right()
+
+
+@pytest.mark.parametrize(("between", "over"), [(100, "stopped"), (10_000, "done")])
+def test_a_batch_that_two_jobs_may_wait_for_is_taken_by_neither(
+    jobs: dict[str, Made], alien: Made, tmp_path: Path, between: float, over: str
+) -> None:
+    faults = [
+        Fault(on="anthropic.batches.create", kind="drop_before", calls=(1,)),
+        Fault(on="anthropic.batches.create", kind="drop_after", calls=(2,)),
+    ]
+    with World(alien, tmp_path, faults=faults) as world:
+        world.run(steps=1)  # theirs is in doubt from here on
+        world.time.sleep(between)
+        world.made = jobs["anthropic"]
+        step = world.run()
+        assert step.over == over
+        assert states(world)[0] == ("held" if over == "stopped" else "merged")
+        assert creates(world) == (2 if over == "stopped" else 3)
 
 
 # --- a vendor that says no --------------------------------------------------------------
@@ -413,6 +442,21 @@ def test_waves_keep_to_the_queue(small: Made, tmp_path: Path) -> None:
         assert (step.over, creates(world), world.paid()) == ("done", 2, [1, 1])
         kinds = world.kinds()
         assert kinds.index("ended") < len(kinds) - 1 - kinds[::-1].index("sent")
+
+
+def test_waves_count_what_other_jobs_of_the_account_have_queued(
+    jobs: dict[str, Made], alien: Made, tmp_path: Path
+) -> None:
+    with World(alien, tmp_path, conduct=replace(QUICK, turnaround=steady(Pace()))) as world:
+        world.run(until_kind="sent")
+        began = world.time.now()
+        world.made = jobs["anthropic"]
+        world.news.clear()
+        step = world.run(queue=Queue(rows=5))
+        assert (step.over, world.paid()) == ("done", [1, 1])
+        first = next(each.at for each in world.news if each.kind == "sent")
+        # Nobody follows the other job, and after a while it is not waited for any more.
+        assert timedelta(hours=2) <= first - began <= timedelta(hours=3)
 
 
 def test_waves_keep_to_queued_tokens(small: Made, tmp_path: Path) -> None:
@@ -615,7 +659,9 @@ def test_a_cancel_that_is_killed_goes_on(small: Made, tmp_path: Path) -> None:
             assert (step.over, sum(world.paid())) == ("done", 1)
 
 
-def test_a_policy_of_one_job_at_a_time_holds_across_jobs(small: Made, tmp_path: Path) -> None:
+def test_creates_are_one_at_a_time_in_an_account_whatever_the_job(
+    small: Made, tmp_path: Path
+) -> None:
     from planner.handoff import home
 
     with World(small, tmp_path) as world:
@@ -685,3 +731,14 @@ def test_a_run_may_last_until_a_moment(small: Made, tmp_path: Path) -> None:
         assert step.over is None
         assert world.time.now() == moment
         assert world.run().over == "done"
+
+
+def test_results_that_nobody_fetched_in_time_are_lost_and_not_called_missing(
+    small: Made, tmp_path: Path
+) -> None:
+    with World(small, tmp_path) as world:
+        world.run(until_kind="sent")
+        world.time.sleep(40 * 86400)
+        step = world.run()
+        assert (step.over, states(world)[0]) == ("done", "lost")
+        assert [row["outcome"] for row in world.output()][:3] == ["lost"] * 3
