@@ -9,7 +9,7 @@ import asyncio
 import json
 import shutil
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +152,7 @@ class Played:
     keeps: Pace
     faults: Collection[rehearsal.Fault] = ()
     conduct: rehearsal.Conduct | None = None
+    server: rehearsal.Server = field(init=False)
 
     def run(self, **more: Any) -> Outcome:
         time = rehearsal.clock.Jumping(NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from planner.money import Usd
 
 ROOT = Path(__file__).parents[2]
+SPEED = 100
+"""Seconds of the run in one of the machine's."""
 CALLS = {"anthropic": "anthropic.messages.create", "openai": "openai.responses.create"}
 
 
@@ -119,16 +122,19 @@ def test_twenty_thousand_rows_at_overload(tmp_path: Path) -> None:
 # --- kills ------------------------------------------------------------------------------
 
 
-def killed(job: Made, address: str, at_bytes: int | None, rpm: int) -> int | None:
-    """One process; killed when the journal has grown to so many bytes (None: never)."""
+def ended(
+    job: Made, address: str, at_bytes: int | None = None, how: signal.Signals = signal.SIGKILL
+) -> int | None:
+    """Rows that one process left; it gets a signal when its journal holds so many bytes."""
     command = [sys.executable, "-m", "tests.handoff.direct_world", str(job.folder)]
     process = subprocess.Popen(
-        [*command, job.provider, address, str(rpm), "100"], cwd=ROOT, stdout=subprocess.PIPE
+        [*command, job.provider, address, "6000", str(SPEED)], cwd=ROOT, stdout=subprocess.PIPE
     )
     path = job.folder / journals.FOLDER / journals.FILE
     while at_bytes is not None and process.poll() is None:
         if path.exists() and path.stat().st_size >= at_bytes:
-            process.kill()
+            process.send_signal(how)
+            at_bytes = None
         time.sleep(0.003)
     out, _ = process.communicate(timeout=120)
     return int(out) if process.returncode == 0 else None
@@ -139,18 +145,18 @@ def kills(job: Made, times: int, seed: int) -> None:
     random = Random(seed)
     path = job.folder / journals.FOLDER / journals.FILE
     doubts, held = 0, Decimal(0)
-    scaled = rehearsal.clock.Scaled(NOW, 100)
+    scaled = rehearsal.clock.Scaled(NOW, SPEED)
     with rehearsal.Server(clock=scaled.clock, conduct=conduct(100_000)) as server:
         address, at = server.base_url(job.provider), 0
         for left in range(times, 0, -1):
             size = path.stat().st_size if path.exists() else 0
             room = job.rows * 800 - size
             at = size + random.randrange(1, max(2, 2 * room // (left + 1)))
-            killed(job, address, at, 6_000)
+            ended(job, address, at)
             seen = journals.standing(job.folder)
             assert seen.ambiguous == doubts, "nothing but kills is in doubt here"
             doubts, held = seen.ambiguous + len(seen.open), Decimal(seen.held + seen.out)
-        assert killed(job, address, None, 6_000) == 0
+        assert ended(job, address) == 0
         seen = journals.standing(job.folder)
         assert (seen.ambiguous, seen.held, seen.open) == (doubts, held, {})
         assert final(job.folder) == list(range(job.rows))
@@ -163,6 +169,21 @@ def test_killed_at_random_moments_each_row_is_done_once_and_doubts_are_priced(
     hundreds: Made, tmp_path: Path
 ) -> None:
     kills(hundreds.copied(tmp_path / "job"), 5, seed=1)
+
+
+def test_ctrl_c_waits_for_what_is_out_and_leaves_nothing_in_doubt(
+    hundreds: Made, tmp_path: Path
+) -> None:
+    job = hundreds.copied(tmp_path / "job")
+    scaled = rehearsal.clock.Scaled(NOW, SPEED)
+    with rehearsal.Server(clock=scaled.clock, conduct=conduct(100_000)) as server:
+        address = server.base_url(job.provider)
+        left = ended(job, address, 30_000, signal.SIGINT)
+        seen = journals.standing(job.folder)
+        assert left == job.rows - len(seen.done) > 0
+        assert (seen.open, seen.ambiguous) == ({}, 0)
+        assert ended(job, address) == 0
+        assert set(paid(server, job.provider).values()) == {1}
 
 
 @pytest.mark.long
