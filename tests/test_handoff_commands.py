@@ -8,6 +8,8 @@ import io
 import json
 import re
 import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +19,7 @@ from planner.handoff import rehearsal
 from planner.handoff.ledger import Ledger
 from planner.money import Usd, dollars
 from planner.words import percent
-from tests.handoff.counter import QUICK, SENTINEL, Counter
+from tests.handoff.counter import MODELS, QUICK, SENTINEL, Counter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -186,6 +188,20 @@ def test_no_flag_gets_around_a_policy(
     assert answer.exit_code == 2
     assert said in re.sub(r"\s+", " ", answer.err)
     assert counter.server.record.sent == [], "not even the key was shown to anybody"
+
+
+def test_a_policy_of_later_does_not_keep_answers_from_home(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter.submit(counter.plan(), "--once")
+    config = counter.folder / "config"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
+    (config / "planner").mkdir(parents=True)
+    (config / "planner" / "policy.yaml").write_text("vendors: []\n")
+    assert counter("resume", counter.job).exit_code == 2
+    counter.time.sleep(86400)
+    assert counter("fetch", counter.job).exit_code == 0
+    assert counter("cancel", counter.job).exit_code == 0
 
 
 def test_the_cap_of_the_day_counts_every_job(
@@ -524,18 +540,35 @@ def test_purging_removes_the_texts_and_keeps_the_figures(counter: Counter) -> No
     assert counter("resume", job).exit_code == 2
 
 
-def test_batches_of_other_tools_become_history(counter: Counter) -> None:
-    counter.submit(counter.plan())
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+def test_batches_of_other_tools_become_history(make: Make, provider: str) -> None:
+    counter = make(provider=provider)
+    assert counter.submit(counter.plan()).exit_code == 0
     elsewhere = counter.folder / "elsewhere"
     counter.patch.setenv("PLANNER_DATA", str(elsewhere))
-    answer = counter("jobs", "import", "anthropic", *counter.to)
+    answer = counter("jobs", "import", provider, *counter.to)
     assert answer.exit_code == 0, answer.err
-    assert answer.out.startswith("1 batches of Anthropic are new in the history, 0 were known")
+    assert "1 batches of" in answer.out
     with Ledger.open(elsewhere) as ledger:
         (job,) = ledger.finished()
-        assert (job.model, job.rows, job.state) == ("claude-haiku-5-5", 12, "ended")
-    again = counter("jobs", "import", "anthropic", *counter.to)
-    assert again.out.startswith("0 batches of Anthropic are new in the history, 1 were known")
+        assert (job.model, job.rows, job.state) == (MODELS[provider], 12, "ended")
+    again = counter("jobs", "import", provider, *counter.to)
+    assert "0 batches of" in again.out
+    assert "1 were known" in again.out
+
+
+def test_a_look_up_opens_no_ledger() -> None:
+    code = (
+        "import sys, datetime; from planner import cli; "
+        "now = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC); "
+        "cli.main(sys.argv[1:], clock=lambda: now); sys.exit('sqlite3' in sys.modules)"
+    )
+    figures = ("--rows", "9", "--input-tokens", "9", "--output-tokens", "9")
+    for asked in (("models",), ("estimate", *figures, "--model", "claude-haiku-5-5")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *asked], check=False, capture_output=True
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def typical(out: str) -> float:

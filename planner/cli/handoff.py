@@ -510,7 +510,7 @@ def _cancel(arguments: Arguments, clock: Clock) -> int:
     narrator = Narrator(clock)
     with _safely(lambda: arguments["job"]):
         seat, terms = _seat(arguments, clock, narrator), _terms(arguments)
-        with handing.resuming(arguments["job"], seat, terms) as handoff:
+        with handing.resuming(arguments["job"], seat, terms, sends=False) as handoff:
             narrator.handoff = handoff
             step = handoff.cancel(once=bool(arguments.get("once")))
             if step.over is None:

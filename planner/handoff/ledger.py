@@ -500,14 +500,16 @@ class Ledger:
     @contextlib.contextmanager
     def _transaction(self, step: str) -> Iterator[sqlite3.Connection]:
         """All of it or nothing; tests may kill the process on either side of the commit."""
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield self._db
             self._checkpoint(f"before {step}")
             self._db.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):  # the disk is full, or somebody is slow
+                raise _damaged(self.folder / home.LEDGER, str(error)) from None
             raise
         self._checkpoint(f"after {step}")
 

@@ -139,8 +139,22 @@ def check_place(policy: Policy, provider: str, base_url: str) -> None:
     _raise(found)
 
 
+def check_address(policy: Policy, base_url: str) -> None:
+    """InputError where a key may not be shown at an address.
+
+    All that is asked of whoever only brings home, or ends, what was sent when it was allowed.
+    """
+    found = Collector()
+    _address(policy, base_url, found)
+    _raise(found)
+
+
 def _place(policy: Policy, provider: str, base_url: str, found: Collector) -> None:
     _listed(policy.vendors, provider, "vendor", found)
+    _address(policy, base_url, found)
+
+
+def _address(policy: Policy, base_url: str, found: Collector) -> None:
     allowed = policy.base_urls
     if allowed is not None and not any(within(base_url, each) for each in allowed):
         found.add("policy", f"address {base_url}; allowed: {', '.join(allowed) or 'none'}")

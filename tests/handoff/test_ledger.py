@@ -321,7 +321,7 @@ def test_reading_changes_nothing(ledger: Ledger) -> None:
     watching = Ledger.read_only(ledger.folder)
     assert watching is not None
     assert watching.jobs() == ledger.jobs()
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with pytest.raises(InputError, match="readonly"):
         watching.note(job.id, "seen", NOW)
     watching.close()
     assert Ledger.read_only(ledger.folder / "elsewhere") is None
