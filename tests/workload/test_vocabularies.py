@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-OWN = {"mistral": "tekken", "qwen": "qwen", "deepseek": "deepseek"}
+OWN = {"mistral": "tekken", "qwen": "qwen", "deepseek": "deepseek3"}
 TOKENS = [bytes([each]) for each in range(256)] + [b"ab", b"abc", b" a"]
 TEXT = "abc ab 12"
 
@@ -61,7 +61,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, content in {
         "tekken": tekken(),
         "qwen": ranks(),
-        "deepseek": tokenizers_file(),
+        "deepseek3": tokenizers_file(),
     }.items():
         shipped = vocabularies.SHIPPED[name]
         path = tmp_path / shipped.module / shipped.file
@@ -120,6 +120,6 @@ def test_what_is_not_installed_is_not_loaded(no_package: None) -> None:
 )
 def test_three_splits_in_one(text: str, pieces: list[str]) -> None:
     """As the `tokenizers` library splits with the three patterns of DeepSeek's own file."""
-    pattern = vocabularies.SHIPPED["deepseek"].pattern
+    pattern = vocabularies.SHIPPED["deepseek3"].pattern
     assert pattern is not None
     assert regex.findall(pattern, text) == pieces
