@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from textual.message import Message
     from textual.screen import Screen
 
     from planner.job import Job
@@ -122,6 +123,13 @@ class PlannerApp(App[None]):
     def action_place(self, name: str) -> None:
         """Go to another place; each is as it was left."""
         self.switch_mode(name)
+
+    def on_models_screen_chosen(self, message: Message) -> None:
+        """Models ticked elsewhere are what Plan is asked of."""
+        models: tuple[str, ...] = getattr(message, "models", ())
+        self.action_place("Plan")
+        if self._plan is not None:
+            self._plan.take_models(models)
 
     # --- from Plan to Jobs --------------------------------------------------------------
 

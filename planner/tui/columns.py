@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EDGE = 2
-"""Cells before the first column: the cursor's mark and a gap."""
+"""Cells before the first column: the cursor's mark, and that of a ticked row."""
 GAP = 2
 CURSOR = "›"  # noqa: RUF001 -- an arrow, unlike the marks of states
+TICK = "✓"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Grid:
     rows: tuple[tuple[Line, ...], ...]
     wides: tuple[int, ...] = ()
     """Widths of the columns, where they are to stay while rows come and go."""
+    ticked: frozenset[str] = frozenset()
     _laid: dict[int, tuple[int, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def head(self, width: int) -> Line:
@@ -56,8 +58,9 @@ class Grid:
 
     def line(self, place: int, width: int, *, cursor: bool) -> Line:
         """One row."""
-        mark = f"{CURSOR if cursor else ' '}{' ' * (EDGE - 1)}"
-        return (Piece(mark), *self._joined(self.rows[place], width))
+        tick = TICK if self.ids[place] in self.ticked else " "
+        mark = f"{CURSOR if cursor else ' '}{tick}"
+        return (Piece(mark, Tone.STRONG), *self._joined(self.rows[place], width))
 
     def _joined(self, row: Sequence[Line], width: int) -> Line:
         made: list[Piece] = []

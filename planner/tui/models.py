@@ -52,6 +52,8 @@ class ModelsScreen(Place):
         Binding("pageup", "move(-10)", "Ten up", show=False, tooltip="Ten models up"),
         Binding("pagedown", "move(10)", "Ten down", show=False, tooltip="Ten models down"),
         Binding("slash", "filter", "Filter", key_display="/", tooltip="Type into the filter"),
+        Binding("space", "tick", "Tick", key_display="Space", tooltip="Tick it for a plan"),
+        Binding("p", "plan", "Plan with ticked", tooltip="Ask Plan of the ticked models"),
         Binding("b", "state", "Batch?", tooltip="Batch: yes, no, unknown, all"),
         Binding("escape", "back", "Back", key_display="Esc", tooltip="Out of the field; clear it"),
     ]
@@ -63,6 +65,12 @@ class ModelsScreen(Place):
         shelf: Shelf
 
     @dataclass
+    class Chosen(Message):
+        """The models to plan with, each PROVIDER/MODEL."""
+
+        models: tuple[str, ...]
+
+    @dataclass
     class Failed(Message):
         """It could not be read."""
 
@@ -72,6 +80,7 @@ class ModelsScreen(Place):
         super().__init__(desk)
         self.shelf: Shelf | None = None
         self.found: Found | None = None
+        self.ticked: tuple[str, ...] = ()
         self.field = Input(compact=True, id="filter")
         self.counts = Prose(id="counts")
         self.listing = Listing()
@@ -124,7 +133,9 @@ class ModelsScreen(Place):
         parameters: tuple[object, ...],  # noqa: ARG002 -- the library hands them over
     ) -> bool | None:
         """Whether there is a model to choose or to look at."""
-        return action not in {"evidence", "move"} or self.listing.cursor is not None
+        if action == "plan":
+            return bool(self.ticked)
+        return action not in {"evidence", "move", "tick"} or self.listing.cursor is not None
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Every key narrows."""
@@ -135,7 +146,7 @@ class ModelsScreen(Place):
             return
         from planner.tui import support
 
-        self.found = found = support.filtered(self.shelf, text)
+        self.found = found = support.filtered(self.shelf, text, frozenset(self.ticked))
         self.counts.show_lines((found.counts,))
         self.listing.show(found.grid)
         if found.none or self.none.display:
@@ -160,6 +171,18 @@ class ModelsScreen(Place):
     def action_move(self, by: int) -> None:
         """The arrows choose, while letters are typed."""
         self.listing.action_move(by)
+
+    def action_tick(self) -> None:
+        """Into the plan, or out of it; the ticked ones stay while the filter goes on."""
+        model = self.listing.cursor
+        if model is not None:
+            others = tuple(each for each in self.ticked if each != model)
+            self.ticked = others if model in self.ticked else (*others, model)
+            self._filter(self.field.value)
+
+    def action_plan(self) -> None:
+        """Plan, on these models."""
+        self.post_message(self.Chosen(self.ticked))
 
     def action_filter(self) -> None:
         """Into the field."""

@@ -64,11 +64,17 @@ class Shelf:
     usual: str
     """What that lane is called at most vendors."""
 
-    def grid(self, found: tuple[tuple[LaneAnswer, ...], ...]) -> Grid:
+    def grid(
+        self, found: tuple[tuple[LaneAnswer, ...], ...], ticked: frozenset[str] = frozenset()
+    ) -> Grid:
         """Some of the models, in columns that stay where they are."""
         ids = tuple(key(each) for each in found)
         return Grid(
-            columns=COLUMNS, ids=ids, rows=tuple(self.rows[each] for each in ids), wides=self.wides
+            columns=COLUMNS,
+            ids=ids,
+            rows=tuple(self.rows[each] for each in ids),
+            wides=self.wides,
+            ticked=ticked,
         )
 
 
@@ -153,7 +159,7 @@ def _row(answers: tuple[LaneAnswer, ...], usual: str, on: date) -> tuple[Line, .
 def _price(batch: LaneAnswer | None) -> str:
     """The batch lane's price over the ordinary one; a range where its meters differ."""
     cuts = sorted(set((batch.discount or {}).values())) if batch is not None else []
-    ends = dict.fromkeys(plain(cut) for cut in cuts[:1] + cuts[-1:])
+    ends = dict.fromkeys(plain(round(cut, 2)) for cut in cuts[:1] + cuts[-1:])
     return f"x{'-'.join(ends)}" if ends else NOTHING
 
 
@@ -217,13 +223,13 @@ def example(of: Shelf) -> str:
 # --- a filter ---------------------------------------------------------------------------
 
 
-def filtered(of: Shelf, text: str) -> Found:
+def filtered(of: Shelf, text: str, ticked: frozenset[str] = frozenset()) -> Found:
     """The models that fit what is typed; a state that is half typed fits all it may become."""
     terms = _terms(of, text)
     found = _fitting(of, terms)
     return Found(
         terms=terms,
-        grid=of.grid(found),
+        grid=of.grid(found, ticked),
         counts=_counts(of, found),
         none=() if found else tuple(_none(of, text, terms)),
     )

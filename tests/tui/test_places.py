@@ -144,6 +144,23 @@ async def test_a_broken_pricing_file_is_said_at_every_place(budget: Path) -> Non
             assert "acme.yaml:7" in text
 
 
+async def test_ticked_models_are_what_plan_is_asked_of(facts: Catalog) -> None:
+    async with at("Plan", facts, job=figures("acme-tall")) as here:
+        assert "on acme-tall" in await here.settle()
+        await here.press("2")
+        await here.type("bolt")
+        text = await here.press("escape", "space")
+        assert "›✓● yes      bolt-one" in text  # noqa: RUF001 -- the cursor's mark
+        await here.press("slash", "ctrl+u")
+        await here.type("small")
+        await here.press("escape", "space")
+        text = await here.press("p")
+        assert " bolt-one  1,180 in" in text
+        assert " acme-small  1,180 in" in text
+        assert "acme-tall" not in text
+        assert "✓● yes      bolt-one" in await here.press("2", "escape")
+
+
 async def test_one_key_steps_through_the_states(facts: Catalog) -> None:
     async with at("Models", facts) as here:
         await here.settle()
