@@ -43,7 +43,7 @@ class PlannerApp(App[None]):
         Binding("s", "submit", "Submit", tooltip="Send the option under the cursor; asks first"),
         Binding("?", "help", "Help", key_display="?", tooltip="The keys of this screen"),
         Binding("f1", "help", "Help", key_display="F1", tooltip="The keys of this screen"),
-        Binding("q", "quit", "Quit", tooltip="Leave; nothing is kept and nothing was sent"),
+        Binding("q", "quit", "Quit", tooltip="Leave; what is at a vendor goes on there"),
         *(
             Binding(str(number), f"place('{name}')", name, show=False, tooltip=f"Go to {name}")
             for number, name in enumerate(PLACES, 1)

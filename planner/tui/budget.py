@@ -82,6 +82,14 @@ class BudgetScreen(Place):
 
     NAME = "Budget"
     CLI_TWIN = "planner budget BUDGET.yaml"
+    READING = (
+        "Low and high move each driver alone to its end; all figures are at the volume on top.",
+        (
+            "Each saving is against the ordinary lane at list price, beside its wait, how likely that "
+            "is by the deadline, and the grade of what is known about it."
+        ),
+        "A month is the one named at the bottom; a price that changes in the period is in it.",
+    )
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,plus,equals_sign", "volume(1)", "Volume", key_display="↑", tooltip="Twice"),

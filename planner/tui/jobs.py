@@ -68,6 +68,11 @@ class JobsScreen(Place):
 
     NAME = "Jobs"
     CLI_TWIN = "planner jobs [ID], planner fetch ID, planner resume ID, planner cancel ID"
+    READING = (
+        "> followed by a process · ~ waiting · + done · ! stopped · ? in doubt · x cancelled.",
+        "● as it went · the dotted lines are a typical course and one that 95 in 100 keep · ┊ due.",
+        "A job belongs to its ledger, not to this screen: leave, and follow it later.",
+    )
     AUTO_FOCUS = "Listing"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "fetch", "Fetch", tooltip="Bring home what is there and write the answers"),

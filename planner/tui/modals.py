@@ -61,7 +61,7 @@ def _help(screen: Screen[object], twin: str) -> Iterator[Paragraph]:
         name = " ".join(dict.fromkeys(keys))
         yield Paragraph(body=(Piece(text),), mark=Piece(f"{name:<14} ", Tone.KEY))
     yield BLANK
-    for sentence in READING:
+    for sentence in getattr(screen, "READING", READING):
         yield paragraph(sentence, Tone.MUTED)
     yield paragraph(f"The same from a shell: {twin}", Tone.MUTED)
 
@@ -86,6 +86,9 @@ class Form(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Close", tooltip="Change nothing"),
+        # Before the field sees it: what is typed after a quick Tab belongs to the next field.
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
     ]
 
     def __init__(

@@ -32,6 +32,14 @@ class ModelsScreen(Place):
 
     NAME = "Models"
     CLI_TWIN = "planner models FILTER, planner check MODEL"
+    READING = (
+        "● yes · ○ no · ? nobody says: neither yes nor no, ask the vendor's own list of models.",
+        (
+            "price: the batch lane's over the ordinary one's; in and out: US dollars per million "
+            "tokens of the ordinary lane; verified: when the oldest source of the row was read."
+        ),
+        "Terms are parts of a name, or LANE:yes, LANE:no, LANE:unknown; all of them must fit.",
+    )
     AUTO_FOCUS = "#filter"
     BINDINGS: ClassVar[list[BindingType]] = [
         # Before the field's own: what is typed narrows, Enter and the arrows are the list's.
