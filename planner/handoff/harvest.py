@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from planner.handoff.ledger import Attempt
     from planner.handoff.results import Lines, Proof, Tally
 
+OVER: Final = frozenset({"ended", "failed"})
 SHORT_TRIES: Final = 5
 """So often are results that fall short of the vendor's counts fetched before a person is asked."""
 
@@ -50,6 +51,9 @@ class Harvest:
         try:
             batch = desk.vendor.retrieve(attempt.batch_id)
             attempt = desk.learn(attempt, **standing(batch))
+            if not batch.results and batch.phase not in OVER:
+                why = f"its status is {batch.status} again"
+                return desk.later("fetch", why, attempt, shard=attempt.shard)
             files = results.fetch(desk.vendor, batch, attempt, desk.folder, desk.checkpoint)
         except FAILURES as error:
             return self._failed(error, attempt)
