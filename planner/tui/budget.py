@@ -85,8 +85,8 @@ class BudgetScreen(Place):
     READING = (
         "Low and high move each driver alone to its end; all figures are at the volume on top.",
         (
-            "Each saving is against the ordinary lane at list price, beside its wait, how likely that "
-            "is by the deadline, and the grade of what is known about it."
+            "Each saving is against the ordinary lane at list price, beside its wait, how likely "
+            "that is by the deadline, and the grade of what is known about it."
         ),
         "A month is the one named at the bottom; a price that changes in the period is in it.",
     )
