@@ -21,7 +21,7 @@ from planner.catalog import prices
 from planner.decision.budget import Spent
 from planner.errors import InputError, UnknownFactError
 from planner.handoff import build as builds
-from planner.handoff import journal, learned, results
+from planner.handoff import journal, learned, pilots, results
 from planner.handoff import plan as plans
 from planner.handoff.billing import Bill, Book
 from planner.handoff.providers import vendors
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from planner.handoff.ledger import Attempt, Job, Ledger
     from planner.handoff.plan import Plan
     from planner.handoff.vendor import RowResult
-
-PILOT = "pilot"
-"""The tag of a plan whose rows were drawn to learn from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -483,7 +480,7 @@ def _lesson(
     ran = rows.billed + rows.errored == rows.built
     return learned.Lesson(
         job=job.id,
-        source="pilot" if PILOT in plan.tags else "job",
+        source="pilot" if pilots.TAG in plan.tags else "job",
         at=last or job.created,
         provider=job.provider,
         model=job.model,
@@ -501,7 +498,7 @@ def _lesson(
         times=learned.times_of(seen.seconds),
         tags=plan.tags,
         promise=None
-        if PILOT in plan.tags
+        if pilots.TAG in plan.tags
         else learned.promise_of(
             plan, billed=held.billed, finished=last if ran else None, complete=ran
         ),

@@ -616,6 +616,7 @@ def build(
     *,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    known: builds.Known | None = None,
 ) -> Built:
     """The vendor's files in `folder`, which appears whole; those that stand there already stay.
 
@@ -649,6 +650,7 @@ def build(
         folder,
         plan=plan,
         progress=progress,
+        known=known,
     )
 
 

@@ -29,6 +29,7 @@ from planner.handoff import build as builds
 from planner.handoff import (
     followup,
     home,
+    pilots,
     policy,
     realtime,
     rescue,
@@ -472,7 +473,7 @@ def submitting(path: Path, seat: Seat, terms: Terms) -> Iterator[Handoff]:
             workload = plans.workload_path(plan, path.parent)
             _sendable(plan, seat, workload)
             rules = _allowed(plan, seat, terms)
-            built = _built(plan, seat, workload, ledger.job_folder(plan.nonce))
+            built = _built(plan, seat, workload, ledger)
         else:
             rules = _allowed(plan, seat, terms, job)
             built = _standing(job, ledger)
@@ -583,9 +584,15 @@ def _lane(plan: Plan, seat: Seat) -> Lane:
     return support.lane(seat.catalog, model, plan.choice.lane, on=seat.now.date()).lane
 
 
-def _built(plan: Plan, seat: Seat, workload: Path, folder: Path) -> Built:
+def _built(plan: Plan, seat: Seat, workload: Path, ledger: Ledger) -> Built:
+    """The job's files; rows that a pilot was answered already are not sent again."""
     ready = drafting.buildable(plan, seat.catalog, workload, seat.now)
-    return drafting.build(ready, seat.catalog, folder, progress=seat.progress)
+    folder, provider = ledger.job_folder(plan.nonce), plan.choice.provider
+    known = None
+    if pilots.TAG not in plan.tags:
+        parse, key = vendors.reading(provider), adapters.adapter(provider).envelope
+        known = pilots.answers(ledger, plan, parse, key)
+    return drafting.build(ready, seat.catalog, folder, progress=seat.progress, known=known)
 
 
 def _standing(job: Job, ledger: Ledger) -> Built:
@@ -596,7 +603,7 @@ def _standing(job: Job, ledger: Ledger) -> Built:
         raise InputError.of(
             "job-purged", f"the files of job {job.id} are not there any more", where=str(folder)
         )
-    return builds.Built(folder=folder, shards=shards, already=True)
+    return builds.Built(folder=folder, shards=shards, reused=builds.reused(folder), already=True)
 
 
 @contextlib.contextmanager

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from planner.pipeline import Estimate
 
 FOLDER: Final = "pilots"
-TAG: Final = closing.PILOT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +111,7 @@ def prepare(
         wishes,
         choose=wishes.choose or _lane(answer),
         accept_assumed=True,
-        tags={**wishes.tags, TAG: f"of {whole[7:19]}"},
+        tags={**wishes.tags, pilots.TAG: f"of {whole[7:19]}"},
     )
     plan = drafting.make(answer, wishes, folder)
     asked = (job.models, job.output.limit, plan.choice.option, learned.template_of(plan))

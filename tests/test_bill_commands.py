@@ -243,6 +243,41 @@ def test_the_same_pilot_is_not_paid_twice_and_a_larger_one_holds_it(make: Make) 
         assert [each.source for each in learned.lessons(ledger)] == ["pilot", "pilot"]
 
 
+def test_a_later_job_takes_a_pilots_answers_and_does_not_pay_for_them(make: Make) -> None:
+    counter = make()
+    found = json.loads(
+        pilot(counter, "-n", "10", "--max-output-tokens", "64", *AGREED, "--format", "json").out
+    )
+    with counter.ledger as ledger:
+        asked = {row["key"]: row["text"] for row in counter.answers(found["job"])}
+        assert ledger.exposure(found["job"]).billed > 0
+    path = counter.plan("--max-output-tokens", "64", rows=60)
+    answer = counter.submit(path)
+    assert answer.exit_code == 0, answer.err
+    assert "10 answers of a pilot: those rows are not sent again" in answer.err
+    job = plans.read(path).nonce
+    rows = counter.answers(job)
+    assert [row["key"] for row in rows] == [f"k{n}" for n in range(60)]
+    assert len({row["text"] for row in rows} & set(asked.values())) == 10
+    bill_ = json.loads(counter("reconcile", job, "--format", "json").out)
+    assert (bill_["rows"]["built"], bill_["rows"]["billed"]) == (50, 50)
+    (reason,) = (each for each in bill_["reasons"] if each["code"] == "rows")
+    assert "50 rows to run, 60 planned" in reason["said"]
+    assert total(bill_["reasons"], "amount") == Decimal(bill_["variance"])
+
+
+@pytest.mark.parametrize(
+    "more", [("--max-output-tokens", "65"), ("--param", 'metadata={"user_id": "u"}')]
+)
+def test_another_request_is_asked_anew(make: Make, more: tuple[str, ...]) -> None:
+    counter = make()
+    pilot(counter, "-n", "10", "--max-output-tokens", "64", *AGREED)
+    limit = () if "--max-output-tokens" in more else ("--max-output-tokens", "64")
+    answer = counter.submit(counter.plan(*more, *limit, rows=60))
+    assert "answers of a pilot" not in answer.err
+    assert len(counter.answers(plans.read(counter.folder / "job.plan.yaml").nonce)) == 60
+
+
 def test_answers_that_were_cut_are_a_no_with_what_to_do(make: Make) -> None:
     counter = make()
     answer = pilot(counter, "-n", "30", "--max-output-tokens", "10", *AGREED)

@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
@@ -27,7 +28,7 @@ from planner.workload import tokens
 from planner.workload.media import UncountableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from planner.workload.prompt import Prompt, Request
@@ -37,7 +38,9 @@ MANIFEST = "manifest.jsonl"
 ROWS = "rows.jsonl"
 PLAN = "job.plan.yaml"
 SHARDS = "shards"
-OURS = frozenset({MANIFEST, ROWS, PLAN, SHARDS})
+REUSED = "reused.jsonl"
+"""Rows whose answers are here already: each with its answer, and in no shard."""
+OURS = frozenset({MANIFEST, ROWS, PLAN, SHARDS, REUSED})
 """All that an output folder holds; anything else in it is somebody else's."""
 
 CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -47,6 +50,10 @@ MARGIN = 50
 
 PROGRESS_EVERY = 256
 _BUFFER = 1024 * 1024
+
+
+Known = Callable[[bytes], "Mapping[str, Any] | None"]
+"""The answer that a request has already, as the lines of `REUSED` hold it; None: it has none."""
 
 
 class UnsendableError(Exception):
@@ -153,6 +160,8 @@ class Built:
     skipped: int = 0
     problems: tuple[Problem, ...] = ()
     """The first rows that were left out, with their reasons."""
+    reused: int = 0
+    """Rows that are not sent, since their very request was answered before."""
     already: bool = False
     """It stood there before, built from the same plan; nothing was written."""
 
@@ -199,9 +208,12 @@ class Rower:
                 hint="--param and --json-schema say what goes into each request",
             ) from None
 
-    def line(self, index: int, row: Row, request: Request) -> bytes:
-        """The row as it stands in a file; UnsendableError says why there is none."""
-        raw = self._checked(self._body(row, request))
+    def body(self, row: Row, request: Request) -> bytes:
+        """The row's request as it is sent; UnsendableError says why there is none."""
+        return self._checked(self._body(row, request))
+
+    def line(self, index: int, raw: bytes) -> bytes:
+        """A request as it stands in a file."""
         custom_id = f"{self.recipe.nonce}-{index}"
         assert CUSTOM_ID.fullmatch(custom_id), custom_id
         return self.adapter.line(custom_id, self.endpoint, raw)
@@ -463,8 +475,11 @@ def build(
     *,
     plan: plans.Plan,
     progress: Callable[[int, int], None] | None = None,
+    known: Known | None = None,
 ) -> Built:
     """Write plan, shards, manifest and row keys into `folder`, in place of what `free` allowed.
+
+    A row whose request is `known` to have an answer goes with it into a file of its own.
 
     InputError names the row that cannot be sent, unless the rows skip bad ones; what stood
     there then stays.
@@ -473,7 +488,7 @@ def build(
     _discard(part)
     try:
         (part / SHARDS).mkdir(parents=True, mode=0o700)
-        shards = _fill(part, rows, prompt, rower, estimator, progress)
+        shards, reused = _fill(part, rows, prompt, rower, estimator, progress, known)
         plans.unmoved(plan, rows.workload.path)
         here = plans.placed(plan, rows.workload.path, folder)
         plans.durably(part / PLAN, plans.raw(here))
@@ -484,7 +499,13 @@ def build(
         raise InputError.of("cannot-write", f"{folder}: {error.strerror}") from None
     finally:
         _discard(part)
-    return Built(folder=folder, shards=shards, skipped=rows.bad, problems=tuple(rows.problems))
+    return Built(
+        folder=folder,
+        shards=shards,
+        skipped=rows.bad,
+        problems=tuple(rows.problems),
+        reused=reused,
+    )
 
 
 def _fill(
@@ -494,19 +515,25 @@ def _fill(
     rower: Rower,
     estimator: Estimator,
     progress: Callable[[int, int], None] | None,
-) -> tuple[Shard, ...]:
+    known: Known | None,
+) -> tuple[tuple[Shard, ...], int]:
     shards = _Shards(part, rower.recipe, rower.adapter.frame)
     keys = _private(part / ROWS)
+    answers: list[bytes] = []
     index = 0
     try:
         for row, request in prompts.requests(rows, prompt):
             try:
                 name = _key(row, rower.recipe.key)
-                line = rower.line(index, row, request)
+                body = rower.body(row, request)
+                answer = None if known is None else known(body)
+                if answer is not None:
+                    answers.append(_json({"row": row.number, "key": name, **answer}) + b"\n")
+                    continue
                 mid, high = estimator.tokens(request)
-                shards.add(index, line, high, mid)
-                known = {"index": index, "row": row.number, "key": name, "tokens": mid}
-                keys.write(_json(known) + b"\n")
+                shards.add(index, rower.line(index, body), high, mid)
+                listed = {"index": index, "row": row.number, "key": name, "tokens": mid}
+                keys.write(_json(listed) + b"\n")
             except UnsendableError as error:
                 rows.withdraw(_refused(row, rows.workload, str(error)))
                 continue
@@ -521,7 +548,9 @@ def _fill(
     plan = rower.recipe.plan
     manifest = "".join(f"{each.as_json(plan)}\n" for each in shards.done)
     plans.durably(part / MANIFEST, manifest.encode())
-    return tuple(shards.done)
+    if answers:
+        plans.durably(part / REUSED, b"".join(answers))
+    return tuple(shards.done), len(answers)
 
 
 def _key(row: Row, key: str | None) -> object:
@@ -553,7 +582,15 @@ def standing(folder: Path, plan: plans.Plan) -> Built | None:
             return None
         shards.append(Shard(**values))
     whole = all(_sha256(folder / each.file) == each.sha256 for each in shards)
-    return Built(folder=folder, shards=tuple(shards), already=True) if shards and whole else None
+    if not shards or not whole:
+        return None
+    return Built(folder=folder, shards=tuple(shards), reused=reused(folder), already=True)
+
+
+def reused(folder: Path) -> int:
+    """Rows of a build that were answered before it."""
+    path = folder / REUSED
+    return path.read_bytes().count(b"\n") if path.is_file() else 0
 
 
 def _sha256(path: Path) -> str | None:

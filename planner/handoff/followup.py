@@ -11,6 +11,7 @@ nobody can read yet, is listed and left out unless it is asked for.
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 from array import array
 from collections import Counter
@@ -72,7 +73,12 @@ def rows_of(ledger: Ledger, job_id: str, parse: Parse) -> Iterator[Row]:
         if each.parent == job_id and (ledger.job_folder(each.id) / builds.PLAN).is_file()
     )
     legs = [_Child(ledger, each, folder, parse) for each in children]
-    yield from results.merged(folder, [own, results.direct_leg(folder), *legs])
+    sent = results.merged(folder, [own, results.direct_leg(folder), *legs])
+    yield from heapq.merge(sent, results.reused(folder), key=_number)
+
+
+def _number(row: Row) -> int:
+    return row.row
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,23 +15,28 @@ import hashlib
 import heapq
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from random import Random
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 
-from planner.handoff import results
+from planner.handoff import build as builds
+from planner.handoff import followup, results, rows
+from planner.handoff import plan as plans
 from planner.handoff.plan import sync_folder
 from planner.money import plain
 from planner.workload.sampling import COVERAGE, mean_estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from planner.handoff.learned import Lesson
+    from planner.handoff.ledger import Job, Ledger
+    from planner.handoff.plan import Plan
+    from planner.handoff.vendor import RowResult
     from planner.workload.readers import Row
     from planner.workload.sampling import MeanEstimate
 
@@ -41,6 +46,8 @@ WANTED: Final = 0.10
 GATE: Final = Fraction(2, 100)
 """More failed or cut answers than this share, and the job is not ready to be sent."""
 UNSEEN: Final = 0.05
+TAG: Final = "pilot"
+"""The tag of a plan whose rows were drawn to learn from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +58,7 @@ class Drawn:
     of: int
 
 
-def draw(rows: Iterable[Row], n: int, seed: int) -> Drawn:
+def draw(every: Iterable[Row], n: int, seed: int) -> Drawn:
     """`n` rows by chance in one pass; all of them where there are no more.
 
     A larger `n` of the same seed holds the rows of the smaller one.
@@ -59,7 +66,7 @@ def draw(rows: Iterable[Row], n: int, seed: int) -> Drawn:
     random = Random(seed)
     kept: list[tuple[float, int, Row]] = []
     count = 0
-    for count, row in enumerate(rows, start=1):
+    for count, row in enumerate(every, start=1):
         place = (-random.random(), -count, row)
         if len(kept) < n:
             heapq.heappush(kept, place)
@@ -196,3 +203,57 @@ def _quantile(lengths: Mapping[int, int], share: float) -> int:
 def as_pilot(lesson: Lesson, *, template: str, workload: str) -> Lesson:
     """The lesson of the drawn rows as one of the workload that they were drawn from."""
     return replace(lesson, source="pilot", template=template, workload=workload, promise=None)
+
+
+# --- answers that are there already -----------------------------------------------------
+
+
+class Answers:
+    """What pilots were answered, by the very bytes that were asked; each serves one row."""
+
+    def __init__(self) -> None:
+        self._kept: dict[bytes, list[Mapping[str, Any]]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._kept.values()))
+
+    def __call__(self, body: bytes) -> Mapping[str, Any] | None:
+        """An answer to exactly this request; the next row that asks the same gets another."""
+        left = self._kept.get(_asked(body))
+        return left.pop(0) if left else None
+
+    def add(self, body: bytes, job: str, result: RowResult) -> None:
+        """Keep one that is whole: neither cut nor without a count of its tokens."""
+        if result.outcome == "succeeded" and not result.truncated and result.usage is not None:
+            values = {name: each for name, each in asdict(result).items() if each is not None}
+            self._kept.setdefault(_asked(body), []).append({"job": job, "result": values})
+
+
+def _asked(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()
+
+
+def answers(ledger: Ledger, plan: Plan, parse: Callable[[bytes], RowResult], key: str) -> Answers:
+    """What pilots of this vendor and model were answered; none where nothing else would be left.
+
+    `key` is that of a request in the vendor's files. A model, prompt, parameter or limit that is
+    another makes other bytes, so nothing is compared but these.
+    """
+    found = Answers()
+    for job in ledger.jobs():
+        folder = ledger.job_folder(job.id)
+        if not _is_pilot(job, plan, folder):
+            continue
+        results_ = {row.index: row.result for row in followup.rows_of(ledger, job.id, parse)}
+        for row in rows.rows_of(folder, followup.shards_of(folder), key):
+            result = results_.get(row.index)
+            if result is not None:
+                found.add(row.body, job.id, result)
+    return found if len(found) < plan.workload.rows.value else Answers()
+
+
+def _is_pilot(job: Job, plan: Plan, folder: Path) -> bool:
+    same = (job.provider, job.model) == (plan.choice.provider, plan.request.model)
+    if not same or job.rehearsal or job.id == plan.nonce or not (folder / builds.PLAN).is_file():
+        return False
+    return TAG in plans.read(folder / builds.PLAN).tags

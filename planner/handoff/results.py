@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 from planner.handoff import build as builds
 from planner.handoff import journal as journals
 from planner.handoff import plan as plans
-from planner.handoff.usage import BUCKETS
+from planner.handoff.usage import BUCKETS, Usage
+from planner.handoff.vendor import RowResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from planner.handoff.build import Shard
     from planner.handoff.ledger import Attempt, Ledger
     from planner.handoff.states import State
-    from planner.handoff.vendor import Batch, BatchVendor, Counts, RowResult
+    from planner.handoff.vendor import Batch, BatchVendor, Counts
 
     Parse = Callable[[bytes], RowResult]
     Checkpoint = Callable[[str], None]
@@ -393,6 +394,24 @@ def direct_leg(folder: Path) -> Iterator[Row]:
     for entry in journals.in_order(folder):
         assert entry.result is not None, "the last word on a row is a result"
         yield answered(entry.index, entry.result)
+
+
+NOT_SENT: Final = -1
+"""The index of a row that is in no shard."""
+
+
+def reused(folder: Path) -> Iterator[Row]:
+    """Rows whose answers were there before the job, in the order of the workload."""
+    path = folder / builds.REUSED
+    if not path.is_file():
+        return
+    with path.open("rb") as stream:
+        for line in stream:
+            known = json.loads(line)
+            values = known["result"]
+            usage = Usage(**values.pop("usage"))
+            row = answered(NOT_SENT, RowResult(**values, usage=usage))
+            yield replace(row, row=known["row"], key=known["key"])
 
 
 def answered(index: int, result: RowResult) -> Row:

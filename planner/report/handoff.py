@@ -56,6 +56,8 @@ def _said(it: Ready, now: datetime) -> Iterator[tuple[str, str]]:
     files = _files(it)
     yield "lane", f"{plan.request.model}, {it.lane.title}, {plan.request.endpoint}, {files}"
     yield "cost", _cost(it)
+    if it.built.reused:
+        yield "reused", f"{it.built.reused:,} answers of a pilot: those rows are not sent again"
     yield "finish", finish(it, now)
     yield "retention", _retention(it)
     for each in it.announced:
@@ -135,6 +137,7 @@ def ready_data(it: Ready) -> Json:
         "job": plan.nonce,
         "plan": plan.id,
         "rows": it.built.rows,
+        "reused": it.built.reused,
         "vendor": plan.choice.provider,
         "model": plan.request.model,
         "lane": plan.choice.lane,
