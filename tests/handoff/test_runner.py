@@ -138,7 +138,7 @@ class Job:
     [
         (2_000, limits(), 100),
         (1_000, limits(4.0), 20),
-        (3_000, limits(burst=1.0), 60),
+        (2_000, limits(burst=1.0), 60),
         (1_000, limits()[2:], 200),
         pytest.param(20_000, limits(), 100, marks=pytest.mark.long),
     ],

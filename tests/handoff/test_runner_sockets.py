@@ -39,7 +39,7 @@ def conduct(rpm: int, *, slow: float = 0.0) -> rehearsal.Conduct:
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return made("anthropic", tmp_path_factory.mktemp("anthropic"), rows=700)
+    return made("anthropic", tmp_path_factory.mktemp("anthropic"), rows=500)
 
 
 @pytest.fixture(scope="session")
@@ -99,15 +99,15 @@ def test_a_bad_hour_at_overload_loses_no_row_and_merges_none_twice(
 ) -> None:
     play = Played(
         many.copied(tmp_path / "job"),
-        pace(700, 180),
+        pace(500, 180),
         faults_on("anthropic"),
         conduct(120, slow=0.01),
     )
     outcome = play.run()
     right(play, outcome)
-    assert outcome.outcomes["succeeded"] >= 697
+    assert outcome.outcomes["succeeded"] >= 498
     assert outcome.ambiguous > 0
-    assert outcome.seconds < 1.6 * 700 / 2
+    assert outcome.seconds < 1.7 * 500 / 2
 
 
 @pytest.mark.long
