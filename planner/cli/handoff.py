@@ -129,7 +129,7 @@ class Narrator:
         from planner.report.layout import printable
 
         stamp = f"{at:%H:%M:%S} " if self.stamp else ""
-        self._clear()
+        self.clear()
         print(f"{stamp}{printable(line)}", file=sys.stderr)
 
     def over(self, clock: Ticking) -> Ticking:
@@ -167,7 +167,8 @@ class Narrator:
             sys.stderr.write(f"\r\x1b[K{line}")
             sys.stderr.flush()
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Whatever was drawn goes."""
         if self.live:
             sys.stderr.write("\r\x1b[K")
 
@@ -230,6 +231,7 @@ def _submit(arguments: Arguments, clock: Clock) -> int:
             estimate.Bar(workload, doing="building") as bar,
             handing.submitting(path, _with_bar(seat, bar), terms) as handoff,
         ):
+            narrator.clear()  # the bar of the build
             if not _agreed(handoff, arguments, clock()):
                 print("nothing was sent", file=sys.stderr)
                 return NO

@@ -338,9 +338,12 @@ def test_a_second_runner_of_a_job_is_refused_and_a_dead_one_is_not(ledger: Ledge
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
+        assert home.held(ledger.folder / home.JOBS / f"{job.id}.lock")
         with pytest.raises(InputError, match="run by another process"), ledger.lock(job.id):
             pass
         other.kill()
+    assert not home.held(ledger.folder / home.JOBS / f"{job.id}.lock")
+    assert not home.held(ledger.folder / home.JOBS / "nobody.lock")
     with ledger.lock(job.id):
         pass
 
