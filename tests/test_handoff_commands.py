@@ -648,6 +648,17 @@ def test_a_rescue_is_announced_and_carried_out(make: Make) -> None:
     assert len(counter.server.record.calls("anthropic.messages.create")) == 7
 
 
+def test_a_yes_from_before_is_none_for_what_can_no_longer_run(counter: Counter) -> None:
+    plan = counter.plan(
+        "--choose", "claude-haiku-5-5/batch>standard", "--deadline", "4h", "--tier", "start"
+    )
+    counter.time.sleep(4 * 3600 - 120)
+    answer = counter.submit(plan)
+    assert answer.exit_code == 1
+    assert "--yes is not enough for that" in answer.err
+    assert counter.paid == 0
+
+
 # --- rehearsing, and what touches nothing -----------------------------------------------
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from planner.handing import Event, Handoff, Seat, Terms
+    from planner.handing import Event, Handoff, Ready, Seat, Terms
     from planner.handoff.submit import Step
 
 FORMATS = ("table", "json")
@@ -266,8 +266,10 @@ def _agreed(handoff: Handoff, arguments: Arguments, now: datetime) -> bool:
         most = dollars(handoff.canary_ceiling(arguments["canary"]))
         said = f"  canary    {arguments['canary']} rows in realtime first, at most {most} on top"
         print(said, file=sys.stderr)
-    if ready.job is not None or arguments.get("yes"):
+    if ready.job is not None:
         return True
+    if arguments.get("yes"):
+        return _still_can(ready)
     if not sys.stdin.isatty():
         raise InputError.of(
             "not-agreed",
@@ -279,6 +281,17 @@ def _agreed(handoff: Handoff, arguments: Arguments, now: datetime) -> bool:
     sys.stderr.flush()
     said = sys.stdin.readline().strip().lower()
     return said == "yes" or said.replace(",", "") == str(rows)
+
+
+def _still_can(ready: Ready) -> bool:
+    """A yes that was given before it was known that the option can no longer run is none."""
+    if ready.outlook.why_not is None:
+        return True
+    print(
+        f"{ready.outlook.why_not}: --yes is not enough for that; plan again, or say yes yourself",
+        file=sys.stderr,
+    )
+    return False
 
 
 def _try_first(handoff: Handoff, arguments: Arguments, narrator: Narrator) -> None:
