@@ -50,7 +50,8 @@ class Harvest:
         assert attempt.batch_id is not None
         try:
             batch = desk.vendor.retrieve(attempt.batch_id)
-            attempt = desk.learn(attempt, **standing(batch))
+            told = {name: each for name, each in standing(batch).items() if each is not None}
+            attempt = desk.learn(attempt, **told)  # what was told once stays known
             if not batch.results and batch.phase not in OVER:
                 why = f"its status is {batch.status} again"
                 return desk.later("fetch", why, attempt, shard=attempt.shard)

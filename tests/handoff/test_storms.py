@@ -92,3 +92,20 @@ def test_a_vendor_that_forgets_what_it_said_loses_no_rows(
         assert world.run().over == "done"
         assert world.right()
         assert world.paid() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+def test_counts_that_were_told_once_are_not_forgotten(
+    jobs: dict[str, Made], tmp_path: Path, provider: str
+) -> None:
+    """Twice the same empty download proves nothing against counts that the vendor has given."""
+    download = {"anthropic": "anthropic.batches.results", "openai": "openai.files.content"}
+    empty = Fault(on=download[provider], kind="cut_eof", calls=(1, 2), keep=0)
+    with World(jobs[provider], tmp_path, faults=[empty]) as world:
+        world.run(until_kind="ended")
+        route = f"{provider}.batches.retrieve"
+        known = world.server.script.calls[route]
+        calls = range(known + 1, known + 4)
+        world.server.script.add(Fault(on=route, kind="no_counts", calls=calls))
+        assert world.run().over == "done"
+        assert world.right()
