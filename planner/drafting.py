@@ -21,9 +21,10 @@ from planner.decision.single import Single
 from planner.decision.timing import NO_FINISH
 from planner.errors import InputError, PlannerError, UnknownFactError, did_you_mean
 from planner.handoff import build as builds
+from planner.handoff import pilots
 from planner.handoff import plan as plans
 from planner.handoff.pacing import Direct, Pace
-from planner.handoff.providers import adapters
+from planner.handoff.providers import adapters, vendors
 from planner.money import Usd, difference, dollars
 from planner.words import duration, iso, percent
 from planner.workload import profile as profiles
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from planner.decision.timing import Finish, Probability
     from planner.decision.turnaround import FinishedJob
     from planner.handoff.build import Adapter, Built
+    from planner.handoff.ledger import Ledger
     from planner.handoff.plan import Plan
     from planner.pipeline import Estimate
     from planner.workload.profile import Range, TokenProfile
@@ -607,6 +609,15 @@ def batches_only(ready: Buildable) -> None:
 
 def _least(*limits: int | None) -> int | None:
     return min((each for each in limits if each is not None), default=None)
+
+
+def answered_before(plan: Plan, ledger: Ledger) -> builds.Known | None:
+    """What pilots were answered to the very requests of a plan; None for a pilot itself."""
+    if pilots.TAG in plan.tags:
+        return None
+    provider = plan.choice.provider
+    parse, key = vendors.reading(provider), adapters.adapter(provider).envelope
+    return pilots.answers(ledger, plan, parse, key)
 
 
 def build(

@@ -29,7 +29,6 @@ from planner.handoff import build as builds
 from planner.handoff import (
     followup,
     home,
-    pilots,
     policy,
     realtime,
     rescue,
@@ -587,11 +586,7 @@ def _lane(plan: Plan, seat: Seat) -> Lane:
 def _built(plan: Plan, seat: Seat, workload: Path, ledger: Ledger) -> Built:
     """The job's files; rows that a pilot was answered already are not sent again."""
     ready = drafting.buildable(plan, seat.catalog, workload, seat.now)
-    folder, provider = ledger.job_folder(plan.nonce), plan.choice.provider
-    known = None
-    if pilots.TAG not in plan.tags:
-        parse, key = vendors.reading(provider), adapters.adapter(provider).envelope
-        known = pilots.answers(ledger, plan, parse, key)
+    folder, known = ledger.job_folder(plan.nonce), drafting.answered_before(plan, ledger)
     return drafting.build(ready, seat.catalog, folder, progress=seat.progress, known=known)
 
 

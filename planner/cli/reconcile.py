@@ -15,7 +15,6 @@ from planner.cli.flags import (
     Arguments,
     Clock,
     Parser,
-    catalog_flags,
     catalog_of,
     output_flags,
     write,
@@ -47,7 +46,7 @@ def _reconcile_flags(made: Parser) -> None:
         "--vendor-total", metavar="USD|FILE", help="what the vendor billed: an amount, or its CSV"
     )
     estimate.tag_flag(made)
-    catalog_flags(made)
+    made.add_argument("--pricing", metavar="DIR", help="your own prices on top")
     output_flags(made, ("table", "json", "csv", "md"))
 
 
@@ -170,7 +169,7 @@ def _amounts(rows: Any, column: str, path: Path) -> Iterator[Decimal]:
 
 
 def _calibration_flags(made: Parser) -> None:
-    catalog_flags(made)
+    made.add_argument("--pricing", metavar="DIR", help="your own prices on top")
     output_flags(made, ("table", "json"))
 
 
