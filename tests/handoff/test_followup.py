@@ -303,3 +303,17 @@ def test_a_rescue_that_is_too_late_is_followed_up_by_its_batch_alone(
     assert made_.choice.option == (option if late else f"{option}>standard")
     assert (made_.deadline is None) == late
     assert bool(made_.warnings) == late
+
+
+def test_a_kind_of_result_that_nobody_knows_may_be_an_answer_and_is_not_sent_again(
+    few: dict[str, Made], tmp_path: Path
+) -> None:
+    strange = Fault(on="anthropic.batches.results", kind="unknown_result", calls=None)
+    with World(few["anthropic"], tmp_path, faults=[strange]) as world:
+        world.run()
+        unknown = sum(row["outcome"] == "unknown" for row in world.output())
+        assert unknown > 0
+        assert world.follow_up() is None
+        found = world.follow_up(permanent=True)
+        assert found is not None
+        assert (found.rows, dict(found.offered)) == (unknown, {"unknown": unknown})

@@ -262,12 +262,15 @@ def test_a_foreign_batch_that_was_adopted_is_let_go_and_never_cancelled(
     with World(jobs["anthropic"], tmp_path, faults=faults) as world:
         world.run(steps=1)
         theirs = world.send(alien.folder / "shards" / "00001.json")
+        results = world.home / "jobs" / jobs["anthropic"].plan.nonce / "results"
+        world.run(until_kind="fetched")
+        assert alien.plan.nonce in next(results.iterdir()).read_text()
+        world.run(until_kind="foreign")
+        assert list(results.iterdir()) == []
         step = world.run(on_unknown="rearm")
         assert (step.over, world.paid()) == ("done", [1, 1])
         assert world.kinds().count("foreign") == 1
         assert world.server.record.calls("anthropic.batches.cancel") == []
-        kept = (world.home / "jobs" / jobs["anthropic"].plan.nonce / "results").iterdir()
-        assert not any(alien.plan.nonce in path.read_text() for path in kept)
         with world.ledger() as ledger:
             assert theirs not in ledger.batches("anthropic")
         assert world.right()
@@ -364,6 +367,19 @@ def test_a_key_that_is_refused_stops_everything_and_loses_nothing(
         step = world.run()
         assert (step.over, world.paid()) == ("done", [1, 1])
         assert world.right()
+
+
+def test_a_shard_that_is_not_what_was_built_is_not_sent(small: Made, tmp_path: Path) -> None:
+    with World(small, tmp_path) as world:
+        world.killed(1)
+        folder = world.home / "jobs" / small.plan.nonce
+        if not folder.exists():
+            world.killed(2)
+        shard = folder / small.shards[0].file
+        shard.write_bytes(shard.read_bytes().replace(b"plus one", b"plus two"))
+        step = world.run()
+        assert (step.over, creates(world)) == ("stopped", 0)
+        assert "not what was built" in (step.because or "")
 
 
 def test_a_stored_file_is_stored_again_where_its_reply_is_lost(
