@@ -8,7 +8,6 @@ asks what, is the business of the screen that is made of this one.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from enum import StrEnum
 from threading import Event
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
-from planner.errors import PlannerError, Problem
+from planner.errors import PlannerError
 from planner.tui.session import Asked, Inputs, Session
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from textual.worker import Worker
 
+    from planner.errors import Problem
     from planner.job import Job
     from planner.pipeline import Measured
     from planner.tui.desk import Answer, Closer, Desk, Grid, Loosened
@@ -72,61 +72,61 @@ class Asking(Screen[object]):
     LOOK_AFTER = 0.25
     """Seconds of no key until a model is looked at more closely: keys come first."""
 
-    @dataclass
     class Progressed(Message):
         """So many rows and bytes are counted."""
 
-        rows: int
-        done: int
+        def __init__(self, rows: int, done: int) -> None:
+            super().__init__()
+            self.rows, self.done = rows, done
 
-    @dataclass
     class Counted(Message):
         """A count with its answer; `last` unless a closer one follows."""
 
-        measured: Measured
-        answer: Answer
-        last: bool
+        def __init__(self, measured: Measured, answer: Answer, *, last: bool) -> None:
+            super().__init__()
+            self.measured, self.answer, self.last = measured, answer, last
 
-    @dataclass
     class Stopped(Message):
         """The counting was ended before anything was known."""
 
-        asked: Asked
+        def __init__(self, asked: Asked) -> None:
+            super().__init__()
+            self.asked = asked
 
-    @dataclass
     class Failed(Message):
         """It could not be counted or answered."""
 
-        problems: tuple[Problem, ...]
+        def __init__(self, problems: tuple[Problem, ...]) -> None:
+            super().__init__()
+            self.problems = problems
 
-    @dataclass
     class Answered(Message):
         """A what-if was answered."""
 
-        answer: Answer
+        def __init__(self, answer: Answer) -> None:
+            super().__init__()
+            self.answer = answer
 
-    @dataclass
     class Hinted(Message):
         """What would do for the models without an answer."""
 
-        asked: Asked
-        loosened: Mapping[str, Loosened]
+        def __init__(self, asked: Asked, loosened: Mapping[str, Loosened]) -> None:
+            super().__init__()
+            self.asked, self.loosened = asked, loosened
 
-    @dataclass
     class Mapped(Message):
         """What wins where, for one model."""
 
-        asked: Asked
-        model: str
-        grid: Grid
+        def __init__(self, asked: Asked, model: str, grid: Grid) -> None:
+            super().__init__()
+            self.asked, self.model, self.grid = asked, model, grid
 
-    @dataclass
     class Looked(Message):
         """What would change one model's choice."""
 
-        asked: Asked
-        model: str
-        closer: Closer
+        def __init__(self, asked: Asked, model: str, closer: Closer) -> None:
+            super().__init__()
+            self.asked, self.model, self.closer = asked, model, closer
 
     def __init__(self, desk: Desk, job: Job | None) -> None:
         super().__init__()
@@ -226,34 +226,24 @@ class Asking(Screen[object]):
         self.workers.cancel_group(self, "count")
 
     def _counted(self, asked: Asked, stop: Event) -> None:
-        """In a thread: count and answer, a large file first roughly."""
+        """In a thread: count and answer."""
         from planner.workload.draws import StoppedError
 
         worker = get_current_worker()
         said = slowed(lambda rows, done: self.post_message(self.Progressed(rows, done)))
-
-        def report(rows: int, done: int) -> None:
-            if stop.is_set():
-                raise StoppedError
-            said(rows, done)
-
         assert asked.job is not None
-        message: Message
         try:
-            if self.desk.is_large(asked.job):
-                measured = self.desk.measure(asked.job, report, roughly=True)
-                self._send(worker, self._found(measured, asked, last=False))
-            message = self._found(self.desk.measure(asked.job, report), asked, last=True)
+            for measured, last in self.desk.counts(asked.job, said, stop.is_set):
+                self._send(worker, self._found(measured, asked, last=last))
         except StoppedError:
-            message = self.Stopped(asked)
+            self._send(worker, self.Stopped(asked))
         except PlannerError as error:
-            message = self.Failed(error.problems)
-        self._send(worker, message)
+            self._send(worker, self.Failed(error.problems))
 
     def _found(self, measured: Measured, asked: Asked, *, last: bool) -> Counted:
         import planner.tui.answer  # noqa: F401 -- here, where loading it holds up nobody
 
-        return self.Counted(measured, self.desk.answer(measured, asked.inputs), last)
+        return self.Counted(measured, self.desk.answer(measured, asked.inputs), last=last)
 
     def _send(self, worker: Worker[None], message: Message) -> None:
         if not worker.is_cancelled:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from planner.errors import PlannerError
 from planner.tui.memory import FORGETFUL
 from planner.tui.session import DEADLINES, Asked, Inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterator
     from datetime import date, datetime
     from pathlib import Path
 
@@ -35,12 +35,6 @@ if TYPE_CHECKING:
     from planner.workload.profile import Progress
 
     Grid = tuple[tuple[Cell, ...], ...]
-
-ROUGHLY = 0.1
-"""Half the 95 % interval of a first count, as a share."""
-
-LARGE = 16_000_000
-"""Bytes from which a first count answers sooner than the whole one by what can be felt."""
 
 T = TypeVar("T")
 
@@ -98,6 +92,9 @@ class Loosened:
 class Desk:
     """The catalog, the clock and the day on which prices are asked."""
 
+    LARGE: ClassVar[int] = 16_000_000
+    """Bytes beyond which a file is counted beside the program, and first roughly."""
+
     def __init__(
         self,
         *,
@@ -116,7 +113,6 @@ class Desk:
         self._history = history
         self._load = catalog_loader
         self._measure = measure
-        self._rough = False
         self._loading = Lock()
         self._catalog: Catalog | None = None
         self._seen: dict[tuple[Hashable, str], Closer] = {}
@@ -126,6 +122,10 @@ class Desk:
     def on(self) -> date:
         """The day prices are asked as of."""
         return self._on or self.now.date()
+
+    def clock(self) -> datetime:
+        """The moment it really is, for what goes on by itself: jobs, not estimates."""
+        return self._clock()
 
     @property
     def now(self) -> datetime:
@@ -143,25 +143,38 @@ class Desk:
                 self._catalog = self._load()
             return self._catalog
 
-    def measure(self, job: Job, progress: Progress, *, roughly: bool = False) -> Measured:
-        """Count the job; StoppedError out of `progress` keeps what there is, if there is any.
-
-        `roughly` counts a large file only as well as its first draws do, in a part of the time.
-        """
+    def measure(self, job: Job, progress: Progress) -> Measured:
+        """Count the job; StoppedError out of `progress` keeps what there is, if there is any."""
         from planner import pipeline
 
-        if roughly or not self._rough:
-            self._start = self._clock()
-        self._rough = roughly
+        self._start = self._clock()
         measure = self._measure or pipeline.measure
-        wanted = replace(job, precision=max(job.precision, ROUGHLY), exact=False)
-        found = measure(self.catalog(), wanted if roughly else job, progress)
-        return replace(found, job=job)
+        return measure(self.catalog(), job, progress)
 
-    def is_large(self, job: Job) -> bool:
-        """Whether a first, rough count saves time that can be felt."""
-        path = job.workload
-        return path is not None and path.is_file() and path.stat().st_size > LARGE
+    def counts(
+        self, job: Job, progress: Progress, stop: Callable[[], bool]
+    ) -> Iterator[tuple[Measured, bool]]:
+        """The job's counts, each with whether it is the last; a large file is first told roughly.
+
+        `stop` ends it with what is known by then; StoppedError where that is nothing.
+        """
+        from planner.tui import counter
+        from planner.workload.draws import StoppedError
+
+        if counter.POSSIBLE and self._is_large(job.workload):
+            self._start = self._clock()
+            yield from counter.counts(self.catalog(), job, progress, stop)
+            return
+
+        def report(rows: int, done: int) -> None:
+            if stop():
+                raise StoppedError
+            progress(rows, done)
+
+        yield self.measure(job, report), True
+
+    def _is_large(self, path: Path | None) -> bool:
+        return path is not None and path.is_file() and path.stat().st_size > self.LARGE
 
     def answer(self, measured: Measured, inputs: Inputs) -> Answer:
         """The estimate for these inputs; the file is not touched."""

@@ -32,7 +32,7 @@ KINDS: Mapping[str, str] = {
 
 def kind(path: Path) -> str:
     """The ending that decides; InputError for one that means nothing, or a file that is there."""
-    found = next((each for each in KINDS if path.name.endswith(each)), None)
+    found = next((each for each in KINDS if path.name.endswith(each) and path.name != each), None)
     if found is None:
         raise InputError.of(
             "unknown-ending",

@@ -48,7 +48,9 @@ class Export(ModalScreen[Path | None]):
     def __init__(self, desk: Desk, answer: Answer, option: str) -> None:
         super().__init__()
         self._desk, self._answer, self._option = desk, answer, option
-        self._field = Input(export.suggestion(answer), compact=True, id="path")
+        self._field = Input(
+            export.suggestion(answer), compact=True, id="path", select_on_focus=False
+        )
         self._kinds = Prose()
         self._said = Prose(id="said")
 

@@ -7,6 +7,7 @@ is tested as a function from texts to a job.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -198,24 +199,27 @@ def worth_remembering(asked: Asked) -> Remembered | None:
     job, inputs = asked.job, asked.inputs
     if job is None or job.workload is None or job.workload == sample.paths().rows:
         return None
-    prompt = Path(job.prompt.name) if job.prompt is not None else None
+    file, text = (Path(job.prompt.name), job.prompt.text) if job.prompt else (None, "")
     return Remembered(
         path=str(job.workload.absolute()),
         models=job.models,
         deadline=inputs.deadline,
         runs=inputs.runs,
-        prompt_file=str(prompt.absolute()) if prompt is not None and prompt.is_file() else None,
+        prompt_file=str(file.absolute()) if file is not None and file.is_file() else None,
+        columns=text if _COLUMNS_ALONE.fullmatch(text) else None,
     )
+
+
+_COLUMNS_ALONE = re.compile(r"(\s*\{\{[^{}]*\}\}\s*)+")
 
 
 def remembered(before: Remembered) -> tuple[Job, Inputs]:
     """The question that was asked before; InputError where its template is no longer there."""
-    prompt = before.prompt_file
-    job = Job(
-        workload=Path(before.path),
-        models=before.models,
-        prompt=jobs.text_file(Path(prompt), "--prompt-file") if prompt is not None else None,
-    )
+    job = Job(workload=Path(before.path), models=before.models)
+    if before.prompt_file is not None:
+        job = replace(job, prompt=jobs.text_file(Path(before.prompt_file), "--prompt-file"))
+    elif before.columns is not None:
+        job = with_prompt(job, before.columns)
     return job, Inputs(deadline=before.deadline, runs=before.runs)
 
 

@@ -30,7 +30,9 @@ class Remembered:
     deadline: float | None = None
     runs: int | None = None
     prompt_file: str | None = None
-    """The file that its template was read from; never the template."""
+    """The file that its template was read from; never the words of a template."""
+    columns: str | None = None
+    """A template that is columns alone."""
 
 
 class Memory(Protocol):
@@ -92,6 +94,7 @@ def _remembered(plain: Mapping[str, Any]) -> Remembered:
         deadline=None if deadline is None else float(deadline),
         runs=None if runs is None else int(runs),
         prompt_file=None if prompt is None else str(prompt),
+        columns=None if plain["columns"] is None else str(plain["columns"]),
     )
 
 

@@ -75,6 +75,13 @@ def looking_up() -> tuple[Paragraph, ...]:
     return (paragraph("Looking up ...", Tone.MUTED),)
 
 
+def next_keys(keys: Sequence[tuple[str, str]]) -> tuple[Paragraph, ...]:
+    """What can be done about it: keys with what they do."""
+    return tuple(
+        Paragraph(body=(Piece(text),), mark=Piece(f"{key:<6}", Tone.KEY)) for key, text in keys
+    )
+
+
 def problems(found: Sequence[Problem]) -> tuple[Paragraph, ...]:
     """Each problem: what, where, and what to do."""
     return tuple(line for problem in found for line in _problem(problem))

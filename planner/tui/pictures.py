@@ -8,8 +8,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
-from planner.tui.pieces import folded, paragraph
-from planner.tui.widgets import Drawn, KeyBar
+from planner.tui.pieces import HEAT, folded, paragraph
+from planner.tui.widgets import Drawn, KeyBar, tone_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 class Drawing(Drawn):
     """One picture, at the size it is given; a sentence while there is none."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {tone_class(shade) for shade in HEAT}
 
     def __init__(self, waiting: str, *, fill: bool = False) -> None:
         super().__init__()

@@ -60,6 +60,9 @@ WHEN = {
 }
 """In which states an action means something; its key is shown only there."""
 
+HELPS = ("skip_bad", "template", "retry", "edit", "open", "undo")
+"""What may be done about a failure."""
+
 
 class PlanScreen(Asking):
     """What will it cost, when is it done, batch or realtime, and why."""
@@ -155,7 +158,7 @@ class PlanScreen(Asking):
             self.set_focus(None)
             failed = state is State.FAILED
             self._notice.set_class(failed, "-failed")
-            self._notice.show(notices.problems(self.problems) if failed else self._counting(0, 0))
+            self._notice.show(self._failure() if failed else self._counting(0, 0))
             self._stage(self._notice)
         self._show_age()
         self.refresh_bindings()
@@ -192,6 +195,16 @@ class PlanScreen(Asking):
             stage.mount(wanted)
         for child in stage.children:
             child.display = child is wanted
+
+    def _failure(self) -> tuple[Paragraph, ...]:
+        """What is wrong, and the keys that may help."""
+        known = {each.action: each for each in self.BINDINGS if isinstance(each, Binding)}
+        keys = [
+            (known[action].key, known[action].tooltip)
+            for action in HELPS
+            if self.check_action(action, ())
+        ]
+        return (*notices.problems(self.problems), *notices.next_keys(keys))
 
     def _counting(self, rows: int, done: int) -> tuple[Paragraph, ...]:
         path = self.job.workload if self.job is not None else None
@@ -534,9 +547,11 @@ class PlanScreen(Asking):
     # --- from one run to the next -----------------------------------------------------------
 
     def _remember(self) -> None:
+        shown = self.shown
+        if shown is None:
+            return
         from planner.tui import forms
 
-        shown = self.shown
-        kept = forms.worth_remembering(shown.asked) if shown is not None else None
+        kept = forms.worth_remembering(shown.asked)
         if kept is not None:
             self.desk.memory.remember(kept)

@@ -23,6 +23,7 @@ from planner.tui.widgets import Prose
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from textual import events
     from textual.app import ComposeResult
 
     from planner.tui.desk import Preview
@@ -32,13 +33,28 @@ MOST_SHOWN = 4000
 """Characters of a message: enough to see whether it is the right one."""
 
 
+class Area(TextArea):
+    """The text; Tab is its own key, in turn with what is typed before and after it."""
+
+    def __init__(self, text: str, complete: Callable[[], None]) -> None:
+        super().__init__(text, show_line_numbers=False, id="template")
+        self._complete = complete
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key == "tab":
+            event.stop()
+            event.prevent_default()
+            self._complete()
+        else:
+            await super()._on_key(event)
+
+
 class Template(ModalScreen[str | None]):
     """A template and what it makes of the first row; the answer is the template."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "take", "Take it", tooltip="Plan with this template", priority=True),
-        Binding("escape", "dismiss", "Close", tooltip="Change nothing", priority=True),
-        Binding("tab", "column", "Column", tooltip="Put a column in, or complete", priority=True),
+        Binding("ctrl+s", "take", "Take it", tooltip="Plan with this template"),
+        Binding("escape", "dismiss", "Close", tooltip="Change nothing"),
     ]
     CLI_TWIN = "planner estimate FILE --prompt 'Say {{ column }}' or --prompt-file FILE"
 
@@ -53,7 +69,7 @@ class Template(ModalScreen[str | None]):
         super().__init__()
         self._preview = preview
         self._insertions: tuple[str, ...] = ()
-        self._area = TextArea(text, show_line_numbers=False, id="template")
+        self._area = Area(text, self._column)
         self._columns = Prose(id="columns")
         self._made = Prose(id="made")
 
@@ -95,7 +111,7 @@ class Template(ModalScreen[str | None]):
         self._columns.show([paragraph(names, Tone.KEY, mark="columns: ")])
         self._made.show(tuple(_first(found)))
 
-    def action_column(self) -> None:
+    def _column(self) -> None:
         """Complete the column that is begun, or put in the first that is not used yet."""
         line, place = self._area.cursor_location
         before = self._area.document.get_line(line)[:place]

@@ -141,9 +141,11 @@ def _figures(best: Option, demand: Requirements, runs: int | None) -> Iterator[L
     if best.cost is None:
         return
     cost: Line = (Piece(dollars(best.cost.expected), Tone.STRONG), Piece(" a run"))
+    short = cost
     if runs is not None:
         month = dollars(times(best.cost.expected, runs))
-        cost = (*cost, Piece("   "), Piece(month, Tone.STRONG), Piece(f" a month of {runs:,}"))
+        short = (*cost, Piece("   "), Piece(month, Tone.STRONG), Piece(" a month"))
+        cost = (*short, Piece(f" of {runs:,} runs", Tone.MUTED))
     spread = (
         Piece(f" ({dollars(best.cost.low)} to {dollars(best.cost.high)})", Tone.MUTED)
         if best.cost.low != best.cost.high
@@ -160,6 +162,8 @@ def _figures(best: Option, demand: Requirements, runs: int | None) -> Iterator[L
     yield (*cost, spread, usual, *by, *chance)
     yield (*cost, spread, *by, *chance)
     yield (*cost, *by, *chance)
+    yield (*short, *by, *chance)
+    yield (*short, *by, *chance[:2])
 
 
 def _chance(option: Option, demand: Requirements) -> Line:
@@ -213,7 +217,8 @@ def _none(estimate: Estimate, choice: ModelChoice, loosened: Loosened | None, wi
         (),
         width,
     )
-    return Band(tone=Tone.BAD, lines=(first, closest, fitting((_would_do(loosened),), width)))
+    next_ = _would_do(loosened) if able else NO_LANE
+    return Band(tone=Tone.BAD, lines=(first, closest, fitting((next_,), width)))
 
 
 def _closest(judged: Sequence[Option], demand: Requirements) -> Line:
@@ -229,6 +234,9 @@ def _closest(judged: Sequence[Option], demand: Requirements) -> Line:
 def _likelihood(option: Option) -> tuple[float, float]:
     p = option.p_deadline
     return (p.low, p.mean) if p else (0.0, 0.0)
+
+
+NO_LANE = (Piece("Enter: why · e other models · o another file", Tone.MUTED),)
 
 
 def _would_do(loosened: Loosened | None) -> Line:

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.strip import Strip
 from textual.widget import Widget
 
-from planner.tui.pieces import Line, Paragraph, Piece, Tone, between, cells, fitting, folded
+from planner.tui.pieces import HEAT, Line, Paragraph, Piece, Tone, between, cells, fitting, folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,7 +33,8 @@ def tone_class(tone: Tone) -> str:
 class Drawn(Widget):
     """A widget that draws toned lines itself; their colours come from component classes."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {tone_class(tone) for tone in Tone}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {tone_class(tone) for tone in Tone if tone not in HEAT}
+    """Each costs a look at every rule for every widget: the shades of maps are for maps alone."""
 
     def content(self, lines: Iterable[Line]) -> Content:
         """Lines as what Textual draws."""
@@ -46,13 +47,27 @@ class Drawn(Widget):
 
     def strip(self, line: Line, width: int, *names: str) -> Strip:
         """One line for the line API, padded; `names` are component classes under the tones."""
-        base = self.get_visual_style(*names).rich_style
+        base = self._styled(*names)
         segments = [Segment(piece.text, self._style(piece.tone, base, names)) for piece in line]
         return Strip(segments).adjust_cell_length(width, base)
 
     def _style(self, tone: Tone, base: Style, names: tuple[str, ...]) -> Style:
         """A highlighted line keeps its own colours: contrast first, the marks say the rest."""
-        return base if names else self.get_visual_style(tone_class(tone)).rich_style
+        return base if names else self._styled(tone_class(tone))
+
+    _toned: dict[tuple[str, ...], Style] | None = None
+    """Component classes -> style: asking the library takes longer than drawing the text."""
+
+    def _styled(self, *names: str) -> Style:
+        self._toned = {} if self._toned is None else self._toned
+        if names not in self._toned:
+            self._toned[names] = self.get_visual_style(*names).rich_style
+        return self._toned[names]
+
+    def notify_style_update(self) -> None:
+        """Another theme: ask again."""
+        self._toned = None
+        super().notify_style_update()
 
 
 class Prose(Drawn):
@@ -63,9 +78,11 @@ class Prose(Drawn):
         self.paragraphs = tuple(paragraphs)
 
     def show(self, paragraphs: Sequence[Paragraph]) -> None:
-        """Say something else."""
-        self.paragraphs = tuple(paragraphs)
-        self.refresh(layout=True)
+        """Say something else; the screen is laid out anew only where that takes other lines."""
+        width = self.size.width
+        before, self.paragraphs = self.paragraphs, tuple(paragraphs)
+        same = width and len(folded(before, width)) == len(folded(self.paragraphs, width))
+        self.refresh(layout=not same)
 
     def show_lines(self, lines: Iterable[Line]) -> None:
         """Say a few lines of several tones, each folded by itself."""
@@ -148,8 +165,8 @@ class KeyBar(Drawn):
 
 
 Entry = tuple[str, str]
-ALWAYS = 2
-"""How many of the last keys are shown whatever the width."""
+ALWAYS = ("Submit", "Help", "Quit")
+"""What is shown whatever the width, at the end: it is the same on every screen."""
 
 
 def key_entries(screen: Screen[object]) -> list[Entry]:
@@ -174,10 +191,12 @@ NAMED = {"question_mark": "?"}
 
 
 def fitted(entries: Sequence[Entry], width: int) -> list[Entry]:
-    """As many entries as fit, from the front, and the last ones in any case."""
-    last = list(entries[-ALWAYS:])
+    """As many entries as fit, from the front, and what is always shown."""
+    last = [entry for entry in entries if entry[1] in ALWAYS]
     kept: list[Entry] = []
-    for entry in entries[:-ALWAYS]:
+    for entry in entries:
+        if entry in last:
+            continue
         if sum(_width(each) for each in (*kept, entry, *last)) > width:
             break
         kept.append(entry)

@@ -27,6 +27,7 @@ from tests.answers import NOW
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from datetime import date
 
     from textual.pilot import Pilot
 
@@ -132,7 +133,7 @@ class Hasty(Desk):
         stop: Callable[[], bool] = lambda: False,
     ) -> Closer | None:
         """Nothing."""
-        return Closer()
+        return None
 
 
 @asynccontextmanager
@@ -144,16 +145,22 @@ async def seat(
     measure: Callable[[Catalog, Job, Progress | None], Measured] = pipeline.measure,
     closely: bool = False,
     memory: Memory = FORGETFUL,
+    on: date | None = None,
+    notifications: bool = False,
 ) -> AsyncIterator[Seat]:
     """An app on that job, at noon of one day, without animations."""
     make = Desk if closely else Hasty
     desk = make(
-        catalog_loader=loader, clock=lambda: NOW, on=NOW.date(), measure=measure, memory=memory
+        catalog_loader=loader,
+        clock=lambda: NOW,
+        on=on or NOW.date(),
+        measure=measure,
+        memory=memory,
     )
     app = PlannerApp(desk, job)
     app.animation_level = "none"
     Asking.LOOK_AFTER = 0.0
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=notifications) as pilot:
         yield Seat(app, pilot)
 
 

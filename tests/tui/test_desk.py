@@ -10,18 +10,26 @@ import pytest
 
 from planner import pipeline
 from planner.decision.matrix import cheaper_short
-from planner.tui.desk import Desk
+from planner.errors import InputError, PlannerError
+from planner.job import Job, Output
+from planner.tui.desk import Desk, Preview
+from planner.tui.forms import with_prompt
+from planner.tui.pieces import plain
 from planner.tui.session import DEADLINES, Inputs
 from planner.tui.table import table
-from planner.tui.view import band, explanation, why
+from planner.tui.view import band, condition, explanation, why
+from planner.workload.draws import StoppedError
 from tests.answers import NOW
 from tests.tui.frames import HOUR, figures
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from planner.catalog import Catalog
-    from planner.job import Job
     from planner.pipeline import Measured
     from planner.tui.desk import Answer
+
+    Patch = pytest.MonkeyPatch
 
 
 def desk(facts: Catalog) -> Desk:
@@ -144,3 +152,105 @@ def test_every_option_can_be_said_at_every_width(
         for width in (60, 80, 120):
             lines = band(answer, option.model, {}, width).lines
             assert all(sum(len(piece.text) for piece in line) <= width for line in lines)
+
+
+# --- a process of its own ---------------------------------------------------------------
+
+
+class Large(Desk):
+    """Takes every file for a large one."""
+
+    LARGE = 0
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.csv"
+    path.write_text("text\none two three\nfour five\n", encoding="utf-8")
+    return path
+
+
+def never() -> bool:
+    return False
+
+
+def test_a_count_in_a_process_is_the_count_in_this_one(facts: Catalog, rows: Path) -> None:
+    job = Job(workload=rows, models=("acme-tall",), output=Output(tokens=5))
+    here = Large(catalog_loader=lambda: facts, clock=lambda: NOW, on=NOW.date())
+    found = list(here.counts(job, lambda rows, done: None, never))
+    assert [last for _, last in found] == [False, True]
+    assert found[-1][0] == measured(facts, job)
+    assert found[0][0].job == job
+
+
+def test_a_count_that_is_not_wanted_ends(facts: Catalog, rows: Path) -> None:
+    rows.write_text("text\n" + "one two three\n" * 5000, encoding="utf-8")
+    here = Large(catalog_loader=lambda: facts, clock=lambda: NOW, on=NOW.date())
+    job = Job(workload=rows, models=("acme-tall",))
+    with pytest.raises(StoppedError):
+        list(here.counts(job, lambda rows, done: None, lambda: True))
+
+
+def test_what_is_wrong_with_a_file_comes_back(facts: Catalog, rows: Path) -> None:
+    rows.write_text("text\none,two\n", encoding="utf-8")
+    here = Large(catalog_loader=lambda: facts, clock=lambda: NOW, on=NOW.date())
+    with pytest.raises(PlannerError) as caught:
+        list(here.counts(Job(workload=rows, models=("acme-tall",)), lambda rows, done: None, never))
+    assert str(rows) in str(caught.value.problems[0].where)
+
+
+def test_a_process_that_dies_is_said(facts: Catalog, rows: Path, monkeypatch: Patch) -> None:
+    monkeypatch.setattr("planner.tui.counter.PROGRAM", "raise SystemExit(1)")
+    here = Large(catalog_loader=lambda: facts, clock=lambda: NOW, on=NOW.date())
+    with pytest.raises(InputError, match="has ended"):
+        list(here.counts(Job(workload=rows, models=("acme-tall",)), lambda rows, done: None, never))
+
+
+# --- a template -------------------------------------------------------------------------
+
+
+def test_a_template_is_shown_with_the_first_row(facts: Catalog, rows: Path) -> None:
+    rows.write_text("text,other name\none two,3\n", encoding="utf-8")
+    here, job = desk(facts), Job(workload=rows)
+    shown = here.preview(with_prompt(job, "Say {{ text }}!"))
+    assert shown.messages == (("user", "Say one two!"),)
+    assert shown.insertions == ("{{ text }}", '{{ row["other name"] }}')
+    for insertion in shown.insertions:
+        assert not here.preview(with_prompt(job, insertion)).problems
+    broken = here.preview(with_prompt(job, "{{ txt }}"))
+    assert broken.insertions == shown.insertions
+    assert "txt" in broken.problems[0].message
+
+
+def test_figures_have_no_template(facts: Catalog) -> None:
+    assert desk(facts).preview(figures("acme-tall")) == Preview()
+
+
+# --- a closer look ----------------------------------------------------------------------
+
+
+def test_a_closer_look_is_that_of_the_command_line_and_is_remembered(facts: Catalog) -> None:
+    here, job = desk(facts), figures("acme-tall", "bolt-one")
+    answer = here.answer(measured(facts, job), Inputs(deadline=6 * HOUR))
+    found = here.closer(answer, "acme-tall")
+    assert found is not None
+    assert found.flips == pipeline.with_flips(answer.estimate).flips["acme-tall"]
+    assert here.closer(answer, "acme-tall") is found
+    assert here.closer(answer, "bolt-one", stop=lambda: True) is None
+
+
+def test_why_says_what_the_next_cheaper_lane_would_need(facts: Catalog) -> None:
+    here, job = desk(facts), figures("acme-tall")
+    answer = here.answer(measured(facts, job), Inputs(deadline=6 * HOUR))
+    choice = answer.estimate.decision.models[0]
+    assert choice.chosen is not None
+    cheaper = cheaper_short(choice.chosen, choice.options)
+    assert cheaper is not None
+    closer = here.closer(answer, "acme-tall")
+    assert closer is not None
+    flip = next(each for each in closer.flips if each.choice == cheaper.id)
+    lines = [plain((each.mark, *each.body)) for each in why(answer, choice.chosen.id, closer)]
+    told = next(line for line in lines if line.startswith(f"→ for {cheaper.id.split('/')[1]}: "))
+    assert condition(flip) in told
+    later = here.answer(measured(facts, job), Inputs(deadline=flip.at + 1))
+    assert later.estimate.decision.choice == cheaper.id

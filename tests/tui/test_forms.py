@@ -169,6 +169,14 @@ def test_a_typed_template_and_the_sample_are_not_remembered(tmp_path: Path) -> N
     typed = Job(workload=tmp_path / "rows.csv", prompt=Text(text="secret", name=PROMPT))
     kept = worth_remembering(Asked(job=typed))
     assert kept is not None
-    assert kept.prompt_file is None
+    assert (kept.prompt_file, kept.columns) == (None, None)
     for job in (None, figures("acme-tall"), opened("", Job())):
         assert worth_remembering(Asked(job=job)) is None
+
+
+def test_a_template_of_columns_alone_is_remembered(tmp_path: Path) -> None:
+    columns = "{{ title }}\n{{ row['full text'] }}"
+    job = Job(workload=tmp_path / "rows.csv", prompt=Text(text=columns, name=PROMPT))
+    kept = worth_remembering(Asked(job=job))
+    assert kept is not None
+    assert remembered(kept)[0] == job
