@@ -326,3 +326,26 @@ def test_a_pilot_is_of_a_file_and_one_model(make: Make) -> None:
     assert "no-workload" in counter("pilot", *figures, *AGREED).err
     both = pilot(counter, "--model", "gpt-6.2-sol", *AGREED)
     assert "one-model" in both.err
+
+
+# --- both legs --------------------------------------------------------------------------
+
+
+def test_a_rescue_reconciles_over_both_lanes(make: Make) -> None:
+    slow = rehearsal.steady(rehearsal.Pace(running=100_000))
+    counter = make(conduct=rehearsal.Conduct(answers=rehearsal.Answers(mean=20.0), turnaround=slow))
+    option = "claude-haiku-5-5/batch>standard"
+    path = counter.plan("--choose", option, "--deadline", "4h", "--limit", "rpm=1000", rows=30)
+    answer = counter.submit(path)
+    assert answer.exit_code == 0, answer.err
+    found = bill(counter)
+    with counter.ledger as ledger:
+        assert Decimal(found["billed"]) == ledger.exposure(counter.job).billed
+    used = {each["lane"] for each in found["components"] if each["billed"]}
+    assert used == {"batch", "standard"}
+    assert (found["rows"]["billed"], found["rows"]["repeated"]) == (30, 0)
+    (lane,) = (each for each in found["reasons"] if each["code"] == "lane")
+    assert lane["before"] < lane["after"] < 1
+    assert Decimal(lane["amount"]) > 0
+    assert total(found["reasons"], "amount") == Decimal(found["variance"])
+    assert total(found["components"], "variance") == Decimal(found["variance"])
