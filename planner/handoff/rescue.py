@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Literal
 
 from planner.decision.realtime import quoted
@@ -20,7 +21,9 @@ from planner.errors import InputError
 from planner.handoff import journal as journals
 from planner.handoff import realtime, results, states
 from planner.handoff import runner as runners
-from planner.handoff.desk import Step
+from planner.handoff.desk import BACKOFF_MOST, UNREACHABLE, Step, waiting
+from planner.handoff.vendor import RefusedError
+from planner.money import Usd, scaled
 from planner.words import iso
 
 if TYPE_CHECKING:
@@ -70,7 +73,7 @@ def over(ledger: Ledger, job: Job) -> bool:
 class Rescue:
     """One job, a step at a time; whoever makes one holds the job's lock."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the seams of a rescue
         self,
         submitter: Submitter,
         direct: Direct,
@@ -80,12 +83,14 @@ class Rescue:
         both: bool = False,
         reopen: bool = True,
         most_doubts: int | None = None,
+        gate: Callable[[Usd], str | None] = lambda _most: None,
         drive: Drive = runners.carry_out,
     ) -> None:
         """`both`: a person says that rows of a batch that does not end are sent as well.
 
         They may then be paid in both lanes. `reopen`: requests that were stopped go on, since a
-        person has looked at why. InputError where the plan has no deadline.
+        person has looked at why. `gate` says why so many dollars may not be spent now (a policy's
+        cap of the day), or None. InputError where the plan has no deadline.
         """
         deadline = submitter.desk.plan.deadline
         if deadline is None:
@@ -93,7 +98,7 @@ class Rescue:
         self.submitter, self.direct, self.deadline = submitter, direct, deadline
         self._open, self._narrate = open_realtime, narrate
         self._both, self._reopen = both, reopen
-        self._most_doubts, self._drive = most_doubts, drive
+        self._most_doubts, self._gate, self._drive = most_doubts, gate, drive
         self._desk = submitter.desk
         self._id = self._desk.job.id
 
@@ -102,10 +107,9 @@ class Rescue:
     @property
     def phase(self) -> Phase:
         """Where the job stands, by the ledger alone."""
-        kinds = {each.kind for each in self._events}
-        if OVER in kinds:
+        if over(self._desk.ledger, self._desk.refresh()):
             return "over"
-        if BEGUN not in kinds:
+        if self._last(BEGUN) is None:
             return "batch"
         return "realtime" if self._batch_over else "cancelling"
 
@@ -160,6 +164,8 @@ class Rescue:
         return self._end_batch() if phase == "cancelling" else self._finish()
 
     def _wait_for_batch(self, early: float) -> Step:
+        if self._desk.refresh().state == "cancelling":
+            return self.submitter.step()  # a person has ended it, which is no rescue
         left = (self.moment - self._desk.now).total_seconds() - early
         if left <= 0 and not self._batch_over:
             return self._begin("the last safe moment")
@@ -190,6 +196,8 @@ class Rescue:
             return self._send()
         if step.over is None:
             return replace(step, because=self._why(step.because) if self._late(2) else step.because)
+        if self._both and not self._late(1) and not self._batch_over:
+            return waiting("the cancel may still end it", self.direct.cancel / 10)
         return step if self._batch_over else replace(step, because=self._why(step.because))
 
     def _finish(self) -> Step:
@@ -201,13 +209,23 @@ class Rescue:
         desk = self._desk
         if not self._reopen and self._last(SENDING, STOPPED) == STOPPED:
             return Step(did="stopped", over="stopped", because=desk.refresh().stopped_because)
+        others = {row.index for row in self._rows() if not self._goes(row)}
+        refused = self._gate(self._most(others))
+        if refused is not None:
+            return self._halt(refused)
+        try:
+            vendor = self._open()
+        except UNREACHABLE as error:
+            return waiting(str(error), BACKOFF_MOST / 10)
+        except RefusedError as error:
+            return self._halt(error.message)
         if desk.refresh().state in ("done", "stopped"):
             desk.ledger.settle(self._id, "open", desk.now)
         desk.ledger.note(self._id, SENDING, desk.now)
         outcome = realtime.send(
             self._leg(),
-            self._open(),
-            others={row.index for row in self._rows() if not self._goes(row)},
+            vendor,
+            others=others,
             most_doubts=self._most_doubts,
             narrate=self._narrate,
             drive=self._drive,
@@ -215,9 +233,20 @@ class Rescue:
         if not outcome.left:
             return Step(did="realtime")
         self.submitter.write()
-        desk.ledger.note(self._id, STOPPED, desk.now, because=outcome.stopped)
-        desk.ledger.settle(self._id, "stopped", desk.now, because=outcome.stopped)
-        return Step(did="stopped", over="stopped", because=outcome.stopped)
+        return self._halt(outcome.stopped)
+
+    def _halt(self, because: str | None) -> Step:
+        """A person has to look at it; the rest waits."""
+        desk = self._desk
+        desk.ledger.note(self._id, STOPPED, desk.now, because=because)
+        desk.ledger.settle(self._id, "stopped", desk.now, because=because)
+        return Step(did="stopped", over="stopped", because=because)
+
+    def _most(self, others: set[int]) -> Usd:
+        """The most that the rows which are left may cost, one by one."""
+        plan, rows = self._desk.plan, self._leg().rows
+        done = journals.standing(self._desk.folder).done - others
+        return scaled(Usd(plan.cost.ceiling), Fraction(rows - len(others) - len(done), rows))
 
     def _done(self) -> Step:
         desk = self._desk
@@ -271,9 +300,12 @@ class Rescue:
     def _why(self, because: str | None) -> str:
         unsettled = [each for each in self._desk.attempts if each.state not in states.SETTLED]
         rows = sum(each.rows for each in unsettled)
+        said = because or "a batch has not ended"
+        if self._both:
+            return f"{said}: its {rows:,} rows were sent again, and may be billed there as well"
         return (
-            f"{because or 'a batch has not ended'}: its {rows:,} rows are not sent again, since "
-            "they may be answered and billed there, unless a person says so"
+            f"{said}: its {rows:,} rows are not sent again, since they may be answered and billed "
+            "there, unless a person says so"
         )
 
     @property

@@ -25,6 +25,7 @@ from planner.handoff.providers import vendors
 from planner.handoff.rehearsal.laws import Pace as Turnaround
 from planner.handoff.rescue import Rescue
 from planner.handoff.submit import Submitter
+from planner.handoff.vendor import NotSentError
 from tests.answers import NOW
 from tests.handoff.direct_world import Made, made, opened
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from planner.handoff.realtime import Drive
     from planner.handoff.rows import Row
     from planner.handoff.runner import Outcome, Runner
+    from planner.handoff.submit import OnUnknown
     from planner.handoff.vendor import RealtimeVendor
 
 ROWS = 40
@@ -82,6 +84,8 @@ class World:
     home: Path
     turnaround: Callable[[Any], Turnaround]
     faults: tuple[rehearsal.Fault, ...] = ()
+    on_unknown: OnUnknown = "rearm"
+    open_realtime: Callable[[str, str], RealtimeVendor] = opened
     heard: list[Any] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -127,7 +131,7 @@ class World:
                 self.rescue = Rescue(
                     loop,
                     direct,
-                    lambda: opened(provider, address),
+                    lambda: self.open_realtime(provider, address),
                     self.heard.append,
                     **more,
                 )
@@ -154,6 +158,7 @@ class World:
             vendor,
             self.time.clock,
             self.heard.append,
+            on_unknown=self.on_unknown,
             checkpoint=checkpoint,
         )
 
@@ -463,6 +468,77 @@ def test_rows_of_a_batch_that_does_not_end_are_not_sent_unless_a_person_says_so(
         assert ended.over == "done"
         world.right(twice=True)
         assert len(world.batched() & set(world.direct())) == 5, "what it means to say so"
+
+
+def test_rows_of_a_batch_that_may_exist_wait_for_a_person(one_vendor: Made, tmp_path: Path) -> None:
+    """The reply to the first create is lost, and no list ever shows what it made."""
+    lost = (
+        rehearsal.Fault(on="*.batches.create", kind="drop_before"),
+        rehearsal.Fault(on="*.batches.list", kind="drop_before", calls=range(3, 5)),
+    )
+    with World(one_vendor, tmp_path, steady(), faults=lost, on_unknown="ask") as world:
+        step = world.run()
+        assert step is not None
+        assert step.over == "stopped"
+        assert "its 25 rows are not sent again" in (step.because or "")
+        assert len(world.direct()) == 15, "what was never sent is sent one by one"
+        said = world.run(both=True)
+        assert said is not None
+        assert "its 25 rows were sent again" in (said.because or "")
+        assert set(world.direct()) == set(range(ROWS))
+
+
+def test_a_person_who_cancels_wants_no_rescue(one_vendor: Made, tmp_path: Path) -> None:
+    def cancelling(one: Rescue) -> Step:
+        for _ in range(3):
+            one.step()
+        one.submitter.cancel()
+        return one.step()
+
+    with World(one_vendor, tmp_path, steady(waiting=NEVER)) as world:
+        world.run(cancelling)
+        step = world.run()
+        assert step is not None
+        assert step.over == "done"
+        assert not world.direct()
+        assert rescue.BEGUN not in world.kinds
+
+
+def test_a_cap_of_the_day_holds_the_single_requests_back(one_vendor: Made, tmp_path: Path) -> None:
+    asked: list[Decimal] = []
+
+    def gate(most: Decimal) -> str | None:
+        asked.append(most)
+        return "the day's cap" if len(asked) == 1 else None
+
+    with World(one_vendor, tmp_path, steady(running=600, stall_at=10)) as world:
+        step = world.run(gate=gate)
+        assert step is not None
+        assert (step.over, step.because) == ("stopped", "the day's cap")
+        assert not world.direct()
+        assert asked == [pytest.approx(one_vendor.plan.cost.ceiling / 2, rel=Decimal("0.01"))]
+        resumed = world.run(gate=gate)
+        assert resumed is not None
+        assert resumed.over == "done"
+        world.right()
+
+
+def test_a_vendor_out_of_reach_at_the_moment_is_asked_again(
+    one_vendor: Made, tmp_path: Path
+) -> None:
+    tries = [0]
+
+    def sometimes(provider: str, address: str) -> RealtimeVendor:
+        tries[0] += 1
+        if tries[0] == 1:
+            raise NotSentError("no route")
+        return opened(provider, address)
+
+    with World(one_vendor, tmp_path, steady(waiting=NEVER), open_realtime=sometimes) as world:
+        step = world.run()
+        assert step is not None
+        assert (step.over, tries[0]) == ("done", 2)
+        world.right()
 
 
 def test_a_rescue_needs_a_deadline(one_vendor: Made, tmp_path: Path) -> None:
