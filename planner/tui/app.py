@@ -168,14 +168,12 @@ class PlannerApp(App[None]):
                 self.push_screen, Sheet("Submit", notices.problems(error.problems))
             )
         else:
-            door = Submit(self._hands_of(), path)
-            self.call_from_thread(self.push_screen, door, lambda said: self._sent(path, said))
+            door = Submit(self._hands_of(), path, drafted=True)
+            self.call_from_thread(self.push_screen, door, self._sent)
 
-    def _sent(self, plan: Path, said: Said | None) -> None:
-        """To Jobs, which follows it; a plan that nobody said yes to is not kept."""
-        if said is None:
-            plan.unlink(missing_ok=True)
-        else:
+    def _sent(self, said: Said | None) -> None:
+        """To Jobs, which follows it."""
+        if said is not None:
             self.action_place("Jobs")
             self.notify(said.text, severity="information" if said.good else "error")
 

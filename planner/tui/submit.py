@@ -95,9 +95,10 @@ class Submit(ModalScreen["Said | None"]):
 
         found: tuple[Problem, ...]
 
-    def __init__(self, hands: Hands, plan: Path) -> None:
+    def __init__(self, hands: Hands, plan: Path, *, drafted: bool = False) -> None:
+        """`drafted`: the plan was written for this door, and goes where nobody says yes to it."""
         super().__init__()
-        self.hands, self.plan = hands, plan
+        self.hands, self.plan, self.drafted = hands, plan, drafted
         self.rows: int | None = None
         self._answer = Event()
         self._yes = False
@@ -123,6 +124,8 @@ class Submit(ModalScreen["Said | None"]):
     def on_unmount(self) -> None:
         """Whatever waits for an answer has it: no."""
         self._answer.set()
+        if self.drafted and not self._yes:
+            self.plan.unlink(missing_ok=True)
 
     def _open(self) -> None:
         """In a thread, which holds the job until it is sent or given up."""

@@ -291,6 +291,19 @@ async def test_without_a_key_the_door_stays_shut_and_rehearsing_is_offered(
     assert written(tmp_path) == {"rows.jsonl", "data"}, "nobody said yes to a plan"
 
 
+async def test_offline_the_door_says_so_and_leaving_keeps_nothing(
+    tmp_path: Path, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-made-up")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
+    async with planning(tmp_path, rehearsal.clock.Virtual(NOW)) as here:
+        await here.settle()
+        assert "Anthropic was not reached" in await here.press("s")
+        assert "sk-ant-made-up" not in frame(here.app)
+    assert written(tmp_path) == {"rows.jsonl", "data"}
+
+
 def written(folder: Path) -> set[str]:
     return {each.name for each in folder.iterdir()}
 
