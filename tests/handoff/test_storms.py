@@ -5,12 +5,14 @@ The crash matrix walks one accident at a time through every step; here they meet
 
 from __future__ import annotations
 
+import contextlib
+from random import Random
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from planner.handoff import rehearsal
 from planner.handoff.rehearsal import Fault
+from planner.handoff.vendor import AmbiguousError, RefusedError
 from tests.handoff.loop import QUICK, Made, World, made
 
 if TYPE_CHECKING:
@@ -61,20 +63,46 @@ class Weather(World):
         return self
 
 
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("provider", ["anthropic", "openai"])
-def test_a_storm_costs_patience_and_nothing_else(
-    jobs: dict[str, Made], tmp_path: Path, provider: str, seed: int
-) -> None:
-    conduct = rehearsal.Conduct(turnaround=QUICK.turnaround)
-    world = Weather(jobs[provider], tmp_path, faults=storm(provider, 0.06), conduct=conduct)
+def weathered(job: Made, folder: Path, seed: int, kills: int) -> None:
+    """One job in one storm, killed so often on its way; then what it came to."""
+    faults = storm(job.provider, 0.1)
+    world = Weather(job, folder, faults=faults, conduct=QUICK)
     world.seed = seed
+    steps = Random(seed)
     with world:
-        step = world.run(on_unknown="rearm")
+        left, step = kills, None
+        for _ in range(200):
+            # Who cannot even learn whose account it is starts again later.
+            with contextlib.suppress(AmbiguousError, RefusedError):
+                if left and world.killed(steps.randint(1, 25), on_unknown="rearm"):
+                    left -= 1
+                elif not left:
+                    step = world.run(on_unknown="rearm")
+                    break
+                else:
+                    left = 0
+        assert step is not None
         assert step.over == "done", world.kinds()[-12:]
         assert world.paid() == [1, 1, 1]
         assert world.right()
         assert world.server.record.most_creating == 1
+        assert any(each.faults for each in world.server.record.sent)
+
+
+@pytest.mark.parametrize("kills", [0, 4])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+def test_a_storm_costs_patience_and_nothing_else(
+    jobs: dict[str, Made], tmp_path: Path, provider: str, seed: int, kills: int
+) -> None:
+    weathered(jobs[provider], tmp_path, seed, kills)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(3, 60))
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+def test_many_storms(jobs: dict[str, Made], tmp_path: Path, provider: str, seed: int) -> None:
+    weathered(jobs[provider], tmp_path, seed, seed % 7)
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "openai"])
