@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import tempfile
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from planner import closing, drafting
-from planner.catalog import prices, support
+from planner.canary import FirstRows
+from planner.catalog import support
 from planner.errors import InputError, VendorError
 from planner.handoff import build as builds
 from planner.handoff import (
@@ -37,18 +36,16 @@ from planner.handoff import (
     states,
 )
 from planner.handoff import plan as plans
-from planner.handoff import rows as sent
-from planner.handoff.billing import Bill, Book
 from planner.handoff.keys import Key, Secret
 from planner.handoff.ledger import Ledger
-from planner.handoff.providers import adapters, vendors
+from planner.handoff.providers import vendors
 from planner.handoff.rescue import Rescue
 from planner.handoff.submit import Queue, Step, Submitter
 from planner.handoff.vendor import AmbiguousError, NotSentError, RefusedError
-from planner.money import ZERO, Usd, total
+from planner.money import Usd, total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from planner.catalog import Catalog
@@ -63,7 +60,7 @@ if TYPE_CHECKING:
     from planner.handoff.results import Format, Tally
     from planner.handoff.runner import Progress, Said
     from planner.handoff.submit import News, OnUnknown
-    from planner.handoff.vendor import Account, BatchVendor, RealtimeVendor, Reply
+    from planner.handoff.vendor import Account, BatchVendor, RealtimeVendor
 
     Event = News | Progress | Said
     """What is worth telling while a job goes on."""
@@ -134,8 +131,10 @@ class Ready:
 
     @property
     def ceiling(self) -> Usd:
-        """The most that all of it may cost."""
-        return total(self.ceilings)
+        """The most that all of it may cost; a rescue may send all of it at the dearer rates."""
+        most = total(self.ceilings)
+        rescued = self.plan.choice.strategy == "rescue"
+        return max(most, Usd(self.plan.cost.ceiling)) if rescued else most
 
     @property
     def at_most(self) -> Usd:
@@ -224,6 +223,7 @@ class Handoff:
             both=self._terms.both,
             reopen=reopen,
             most_doubts=self._terms.doubts,
+            gate=self._room,
         )
 
     def loop(self, vendor: BatchVendor, *, reopen: bool = True) -> Submitter:
@@ -280,91 +280,17 @@ class Handoff:
             self.ledger.note(job.id, rescue.OVER, self._seat.now)
         return step
 
-    # --- a few rows first ---------------------------------------------------------------
-
-    def canary_ceiling(self, count: int) -> Usd:
-        """The most that so many rows may cost in the lane that answers at once."""
-        prices = self._canary_prices()
-        return total(prices.ceiling(row) for row in self._canary_rows(count))
-
-    def canary(self, count: int) -> Canary:
-        """Ask the first rows in realtime; their replies are kept, and billed beside the job.
-
-        VendorError where the vendor refuses one, or none is answered: a batch would say so only
-        at its end. InputError where the cap has no room for them.
-        """
-        job, now = self.job, self._seat.now
-        if job.cap is not None and self.canary_ceiling(count) > job.cap:
-            raise InputError.of("cap", f"the cap has no room for {count} rows in realtime")
-        self.ledger.hold(job.id, "pilot", self.canary_ceiling(count))
-        replies = asyncio.run(self._ask_each(list(self._canary_rows(count))))
-        self._keep(replies)
-        prices = self._canary_prices()
-        bill = Bill(prices.book)
-        for reply in replies:
-            if reply.result is not None and reply.result.usage is not None:
-                bill.add(reply.result.usage, prices.lane)
-        known = [line for line in bill.lines if line.amount is not None]
-        self.ledger.bill(job.id, "pilot", known, now)  # type: ignore[arg-type]  # their rates are known
-        self.ledger.hold(job.id, "pilot", ZERO)
-        found = Canary(
-            asked=len(replies),
-            answered=sum(each.kind == "answered" for each in replies),
-            truncated=sum(each.result is not None and each.result.truncated for each in replies),
-            billed=total(line.amount for line in known if line.amount is not None),
+    def first_rows(self) -> FirstRows:
+        """Some rows to be asked in realtime before the rest goes."""
+        ready = self.ready
+        return FirstRows(
+            plan=ready.plan,
+            shards=ready.built.shards,
+            folder=self.folder,
+            catalog=self._seat.catalog,
+            now=self._seat.now,
+            open_vendor=self._open.realtime,
         )
-        self._judge(found, replies)
-        return found
-
-    def _judge(self, found: Canary, replies: Sequence[Reply]) -> None:
-        refused_ = next((each for each in replies if each.kind == "refused"), None)
-        if refused_ is None and found.answered:
-            return
-        said = (refused_ or replies[0]).message or "no row was answered"
-        because = f"the first rows were tried in realtime: {said}"
-        self.ledger.settle(self.job.id, "stopped", self._seat.now, because=because)
-        raise VendorError.of(
-            "canary", because, hint="nothing was sent as a batch; mend the plan, or resume the job"
-        )
-
-    async def _ask_each(self, rows: Sequence[sent.Row]) -> list[Reply]:
-        """One after the other, up to the first refusal: more would say the same."""
-        vendor, endpoint = self._open.realtime(), self.ready.plan.request.endpoint or ""
-        replies: list[Reply] = []
-        try:
-            for row in rows:
-                replies.append(await vendor.ask(row.custom_id, endpoint, row.body))
-                if replies[-1].kind == "refused":
-                    break
-        finally:
-            await vendor.close()
-        return replies
-
-    def _canary_rows(self, count: int) -> Iterator[sent.Row]:
-        built, plan = self.ready.built, self.ready.plan
-        envelope = adapters.adapter(plan.choice.provider).envelope
-        return islice(sent.rows_of(built.folder, built.shards, envelope), count)
-
-    def _canary_prices(self) -> sent.Prices:
-        """Of the lane that answers at once, which a batch plan does not pin."""
-        plan, seat = self.ready.plan, self._seat
-        lane = drafting.direct(plan, seat.catalog, seat.now).lane
-        model = seat.catalog.model(f"{plan.choice.provider}/{plan.request.model}")
-        card = prices.card(seat.catalog, model, lane, on=seat.now.date(), region=plan.demand.region)
-        return sent.Prices(
-            book=Book(lanes=(plans.rates_of(card),)),
-            lane=lane,
-            max_output=plan.request.max_output_tokens,
-        )
-
-    def _keep(self, replies: Sequence[Reply]) -> None:
-        folder = home.private_folder(self.folder / CANARY)
-        path = folder / f"{self._seat.now:%Y%m%dT%H%M%S}.jsonl"
-        lines = [
-            {"kind": each.kind, "status": each.status, "raw": each.raw.decode("utf-8", "replace")}
-            for each in replies
-        ]
-        plans.durably(path, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
 
     def learn(self) -> None:
         """Keep what the job has taught, once it is over, for the next estimate."""
@@ -376,27 +302,20 @@ class Handoff:
 
     def _gate(self, attempt: Attempt) -> str | None:
         """Why the day's cap has no room for a shard."""
+        return self._room(attempt.ceiling)
+
+    def _room(self, wanted: Usd) -> str | None:
+        """Why the day's cap has no room for so much more."""
         if self._seat.rehearsal:
             return None
         try:
-            policy.check_day(self._rules, self.ledger, self._seat.now, attempt.ceiling)
+            policy.check_day(self._rules, self.ledger, self._seat.now, wanted)
         except InputError as refused:
             return refused.problems[0].message
         return None
 
 
-CANARY: Final = "canary"
 CANCELLED: Final = "cancelled"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Canary:
-    """What came of the rows that went first."""
-
-    asked: int
-    answered: int
-    truncated: int
-    billed: Usd
 
 
 @dataclass(frozen=True, slots=True)

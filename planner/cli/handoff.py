@@ -263,7 +263,7 @@ def _agreed(handoff: Handoff, arguments: Arguments, now: datetime) -> bool:
     ready = handoff.ready
     print(report.READY["table"](ready, now), end="", file=sys.stderr)
     if "canary" in arguments:
-        most = dollars(handoff.canary_ceiling(arguments["canary"]))
+        most = dollars(handoff.first_rows().ceiling(arguments["canary"]))
         said = f"  canary    {arguments['canary']} rows in realtime first, at most {most} on top"
         print(said, file=sys.stderr)
     if ready.job is not None:
@@ -301,7 +301,7 @@ def _try_first(handoff: Handoff, arguments: Arguments, narrator: Narrator) -> No
     attempts = handoff.ledger.attempts(handoff.job.id)
     if "canary" not in arguments or any(each.state != "built" for each in attempts):
         return
-    found = handoff.canary(arguments["canary"])
+    found = handoff.first_rows().ask(handoff.ledger, handoff.job, arguments["canary"])
     said = f"canary: {found.answered} of {found.asked} rows answered, {dollars(found.billed)}"
     if found.truncated:
         said += f"; {found.truncated} ran into their output limit"

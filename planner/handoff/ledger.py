@@ -200,26 +200,15 @@ class Ledger:
                         "UPDATE job SET cap = ? WHERE id = ?", (records.money(cap), plan.nonce)
                     )
             else:
-                rows = sum(each.rows for each in shards) or plan.workload.rows.value
                 values = {
-                    "id": plan.nonce,
-                    "plan_id": plan.id,
-                    "provider": plan.choice.provider,
-                    "model": plan.request.model,
-                    "lane": plan.choice.lane,
-                    "strategy": plan.choice.strategy,
-                    "account": json.dumps(asdict(account)),
-                    "fingerprint": account.fingerprint,
-                    "versions": json.dumps(dict(versions)),
-                    "rows": rows,
+                    **records.of_plan(plan, shards, account, versions, now),
                     "cap": records.money(cap),
-                    "created": records.text(now),
-                    "state": "open",
                     "parent": parent,
                     "rehearsal": int(rehearsal),
                 }
                 _insert(db, "job", values)
-                self._event(plan.nonce, "admitted", now, {"shards": len(shards), "rows": rows})
+                told = {"shards": len(shards), "rows": values["rows"]}
+                self._event(plan.nonce, "admitted", now, told)
             if shards and not self.attempts(plan.nonce):
                 for shard, ceiling in zip(shards, ceilings, strict=True):
                     _insert(db, "attempt", records.first(plan.nonce, shard, ceiling))

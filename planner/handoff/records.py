@@ -18,10 +18,11 @@ from planner.money import Rate, Usd, plain
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from planner.decision.turnaround import State as Ending
     from planner.handoff.build import Shard
+    from planner.handoff.plan import Plan
     from planner.handoff.states import State
 
 JobState = Literal["open", "cancelling", "stopped", "done"]
@@ -208,6 +209,30 @@ def shown(value: object) -> Any:
     if isinstance(value, Counts):
         return asdict(value)
     raise TypeError(f"{type(value).__name__} does not belong into the record")
+
+
+def of_plan(
+    plan: Plan,
+    shards: Sequence[Shard],
+    account: Account,
+    versions: Mapping[str, str],
+    now: datetime,
+) -> dict[str, Any]:
+    """The columns of a plan's job, as it is admitted."""
+    return {
+        "id": plan.nonce,
+        "plan_id": plan.id,
+        "provider": plan.choice.provider,
+        "model": plan.request.model,
+        "lane": plan.choice.lane,
+        "strategy": plan.choice.strategy,
+        "account": json.dumps(asdict(account)),
+        "fingerprint": account.fingerprint,
+        "versions": json.dumps(dict(versions)),
+        "rows": sum(each.rows for each in shards) or plan.workload.rows.value,
+        "created": text(now),
+        "state": "open",
+    }
 
 
 def first(job_id: str, shard: Shard, ceiling: Usd) -> dict[str, Any]:
