@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from planner.money import Usd, dollars, plain
 from planner.report.layout import as_json, printable, wrapped
 from planner.words import compact, counted
+from planner.workload.sampling import FEWEST_FOR_BOOTSTRAP, MOST_FOR_BOOTSTRAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -67,7 +68,7 @@ def _said(of: Piloted) -> Iterator[tuple[str, str]]:
         mean, (low, value, high) = found.mean, found.total
         said = (
             f"{float(mean.mean):,.0f} tokens an answer on average "
-            f"({float(mean.low):,.0f} to {float(mean.high):,.0f}, 95 %, bootstrap-t); half are "
+            f"({float(mean.low):,.0f} to {float(mean.high):,.0f}, 95 %, {_method(mean.n)}); half are "
             f"up to {found.p50:,}, 95 in 100 up to {found.p95:,}, the longest {mean.largest:,}"
         )
         yield "output", said
@@ -93,6 +94,12 @@ def _said(of: Piloted) -> Iterator[tuple[str, str]]:
         share = Fraction(lesson.cache_read, lesson.pairs.billed)
         yield "cache", f"{float(share):.0%} of the prompt tokens were read from a cache"
     yield "failed", _failed(found)
+
+
+def _method(n: int) -> str:
+    """How the interval of so many answers is made."""
+    resampled = FEWEST_FOR_BOOTSTRAP <= n <= MOST_FOR_BOOTSTRAP
+    return "bootstrap-t" if resampled else "Student's t"
 
 
 def _how_well(found: Findings) -> str:
