@@ -79,7 +79,7 @@ def send(
     ledger.check_account(ledger.job(leg.job), vendor.account)
     journal = Journal(leg.folder)
     try:
-        charge(leg, journal)
+        charge(leg, journal.standing.held)
         spent, cap = _spent_otherwise(leg, journal), ledger.job(leg.job).cap
         ledger.hold(leg.job, "realtime", _at_most(leg, journal, spent, cap))
         runner = Runner(
@@ -99,7 +99,7 @@ def send(
         skipped = _Either(journal.standing.done, others)
         rows = rows_of(leg.folder, leg.shards, leg.direct.envelope, done=skipped)
         outcome = drive(runner, rows, vendor)
-        charge(leg, journal)
+        charge(leg, journal.standing.held)
     finally:
         journal.close()
     return outcome
@@ -136,15 +136,18 @@ def run(
 # --- money ------------------------------------------------------------------------------
 
 
-def charge(leg: Leg, journal: Journal) -> None:
-    """What the journal says was used, as the ledger's bill of this leg; and what is in doubt."""
+def charge(leg: Leg, held: Usd) -> None:
+    """What the journal says was used, as the ledger's bill of this leg; and what stays in doubt.
+
+    The same journal gives the same bill, so it may be done again after a kill.
+    """
     bill = Bill(Book.of(leg.plan))
     for entry in journals.replies(leg.folder):
         if entry.result is not None and entry.result.usage is not None:
             bill.add(entry.result.usage, leg.direct.lane)
     known = [each for each in bill.lines if each.amount is not None]
     leg.ledger.bill(leg.job, "realtime", known, leg.clock.now())  # type: ignore[arg-type]  # their rates are known
-    leg.ledger.hold(leg.job, "realtime", journal.standing.held)
+    leg.ledger.hold(leg.job, "realtime", held)
 
 
 def _spent_otherwise(leg: Leg, journal: Journal) -> Usd:

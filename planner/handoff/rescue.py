@@ -23,7 +23,7 @@ from planner.handoff import realtime, results, states
 from planner.handoff import runner as runners
 from planner.handoff.desk import BACKOFF_MOST, UNREACHABLE, Step, waiting
 from planner.handoff.vendor import RefusedError
-from planner.money import Usd, scaled
+from planner.money import Usd, plus, scaled
 from planner.words import iso
 
 if TYPE_CHECKING:
@@ -250,6 +250,9 @@ class Rescue:
 
     def _done(self) -> Step:
         desk = self._desk
+        if self._last(SENDING) is not None:
+            standing = journals.standing(desk.folder)
+            realtime.charge(self._leg(), plus(standing.held, standing.out))
         if desk.refresh().state != "done":
             self.submitter.write()
             desk.ledger.settle(self._id, "done", desk.now)

@@ -514,14 +514,15 @@ def _too_many(doubts: int) -> str:
 def carry_out(runner: Runner, rows: Iterable[Row], vendor: RealtimeVendor) -> Outcome:
     """Run to the end in this thread, and let the vendor's connections go.
 
-    Ctrl-C stops sending and waits for what is out; a second one does not wait.
+    Ctrl-C (or a polite kill) stops sending and waits for what is out; a second one does not wait.
     """
 
     async def attended() -> Outcome:
         loop = asyncio.get_running_loop()
         # Only the main thread of a Unix process can be asked this way.
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-            loop.add_signal_handler(signal.SIGINT, runner.interrupt)
+            for each in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(each, runner.interrupt)
         try:
             return await runner.run(rows)
         finally:

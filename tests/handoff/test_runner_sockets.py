@@ -171,17 +171,20 @@ def test_killed_at_random_moments_each_row_is_done_once_and_doubts_are_priced(
     kills(hundreds.copied(tmp_path / "job"), 5, seed=1)
 
 
-def test_ctrl_c_waits_for_what_is_out_and_leaves_nothing_in_doubt(
+def test_a_polite_end_waits_for_what_is_out_and_leaves_nothing_in_doubt(
     hundreds: Made, tmp_path: Path
 ) -> None:
     job = hundreds.copied(tmp_path / "job")
     scaled = rehearsal.clock.Scaled(NOW, SPEED)
     with rehearsal.Server(clock=scaled.clock, conduct=conduct(100_000)) as server:
         address = server.base_url(job.provider)
-        left = ended(job, address, 30_000, signal.SIGINT)
-        seen = journals.standing(job.folder)
-        assert left == job.rows - len(seen.done) > 0
-        assert (seen.open, seen.ambiguous) == ({}, 0)
+        path, size = job.folder / journals.FOLDER / journals.FILE, 0
+        for how in (signal.SIGINT, signal.SIGTERM):
+            left = ended(job, address, size + 20_000, how)
+            size = path.stat().st_size
+            seen = journals.standing(job.folder)
+            assert left == job.rows - len(seen.done) > 0
+            assert (seen.open, seen.ambiguous) == ({}, 0)
         assert ended(job, address) == 0
         assert set(paid(server, job.provider).values()) == {1}
 
