@@ -185,6 +185,18 @@ def test_every_finished_job_is_in_the_calibration(make: Make) -> None:
     assert found["deadline"][0]["hits"] == 1
 
 
+def test_what_a_job_taught_outlives_its_files(make: Make) -> None:
+    counter = make()
+    sent(counter)
+    before = counter("calibration", "--format", "json").out
+    purged = counter("jobs", "purge", counter.job, "--yes")
+    assert purged.exit_code == 0, purged.err
+    assert counter("calibration", "--format", "json").out == before
+    assert estimate(counter)["tokens"][0]["output"]["basis"] == "history"
+    gone = counter("reconcile", counter.job)
+    assert (gone.exit_code, "purged" in gone.err) == (2, True)
+
+
 # --- pilot ------------------------------------------------------------------------------
 
 

@@ -66,10 +66,10 @@ def _said(of: Piloted) -> Iterator[tuple[str, str]]:
     found, lesson = of.findings, of.findings.lesson
     if found.mean is not None and found.total is not None:
         mean, (low, value, high) = found.mean, found.total
+        range_ = f"{float(mean.low):,.0f} to {float(mean.high):,.0f}, 95 %, {_method(mean.n)}"
         said = (
-            f"{float(mean.mean):,.0f} tokens an answer on average "
-            f"({float(mean.low):,.0f} to {float(mean.high):,.0f}, 95 %, {_method(mean.n)}); half are "
-            f"up to {found.p50:,}, 95 in 100 up to {found.p95:,}, the longest {mean.largest:,}"
+            f"{float(mean.mean):,.0f} tokens an answer on average ({range_}); half are up to "
+            f"{found.p50:,}, 95 in 100 up to {found.p95:,}, the longest {mean.largest:,}"
         )
         yield "output", said
         yield "all rows", f"{compact(value)} tokens ({compact(low)} to {compact(high)})"

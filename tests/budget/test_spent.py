@@ -75,6 +75,21 @@ def test_a_plan_costs_in_a_budget_what_it_costs_by_itself(
     assert found["jobs"][0]["tags"] == {"project": "triage"}
 
 
+def test_a_job_file_may_hold_the_tags(plan: Plan, ask: Ask, tmp_path: Path) -> None:
+    job = tmp_path / "job.yaml"
+    job.write_text(
+        f"workload: rows.jsonl\nprompt: '{{{{ text }}}}'\nmodel: {MODEL}\noutput-tokens: 20\n"
+        "tags: {cost-centre: 4711, project: triage}\n",
+        encoding="utf-8",
+    )
+    path = tmp_path / "b.plan.yaml"
+    answer = ask("plan", str(job), "-o", str(path))
+    assert answer.exit_code == 0, answer.err
+    assert plans.read(path).tags == {"cost-centre": "4711", "project": "triage"}
+    assert plans.read(path).id != plan.id
+    assert ask("plan", str(job), "--tag", "project").exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
