@@ -232,8 +232,12 @@ class Asking(Screen[object]):
         worker = get_current_worker()
         said = slowed(lambda rows, done: self.post_message(self.Progressed(rows, done)))
         assert asked.job is not None
+
+        def stopped() -> bool:
+            return stop.is_set() or worker.is_cancelled
+
         try:
-            for measured, last in self.desk.counts(asked.job, said, stop.is_set):
+            for measured, last in self.desk.counts(asked.job, said, stopped):
                 self._send(worker, self._found(measured, asked, last=last))
         except StoppedError:
             self._send(worker, self.Stopped(asked))

@@ -114,7 +114,9 @@ class PlanScreen(Asking):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        if self.job is not None:
+        if self.state is State.COUNTING and self.stopping:
+            self._leave()  # stopped before it began
+        elif self.job is not None:
             self.count(self.session.now)
         else:
             self._recent = self.desk.memory.recent()

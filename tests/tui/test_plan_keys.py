@@ -155,13 +155,32 @@ async def test_esc_keeps_what_was_counted(facts: Catalog, rows: Path) -> None:
         return pipeline.measure(known, job)
 
     async with seat(answering(rows), lambda: facts, measure=partly) as here:
-        while "rows so far" not in frame(here.app):
+        while "420 rows so far" not in frame(here.app):
             await here.pilot.pause()
         assert here.state() is State.COUNTING
         await here.pilot.press("escape")
         text = await here.settle()
         assert here.state() is State.ANSWERED
         assert "rows.csv" in text
+
+
+async def test_quitting_ends_the_count(facts: Catalog, rows: Path) -> None:
+    ended = Event()
+
+    def endless(_: Catalog, __: Job, progress: Progress | None) -> Measured:
+        assert progress is not None
+        try:
+            while not Event().wait(0.02):
+                progress(420, 420)
+        finally:
+            ended.set()
+        raise AssertionError
+
+    async with seat(answering(rows), lambda: facts, measure=endless) as here:
+        while "420 rows so far" not in frame(here.app):
+            await here.pilot.pause()
+        await here.pilot.press("q")
+    assert ended.is_set()
 
 
 # --- from one run to the next -----------------------------------------------------------
