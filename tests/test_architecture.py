@@ -189,8 +189,11 @@ VENDORS = ("planner/handoff/providers/", "planner/handoff/rehearsal/")
 WORDS = {
     ("planner/handoff/followup.py", "batch"): "the format of a file of ready-made requests",
     ("planner/handoff/harvest.py", "batch"): "the leg of a job whose rows went as batches",
+    ("planner/handoff/rescue.py", "batch"): "the phase of a rescue while its batches run",
     ("planner/lookups.py", "batch"): "what the lane that takes batches is usually called",
     ("planner/handoff/records.py", "batch"): "the leg of a job whose rows went as batches",
+    ("planner/report/bill.py", "together"): "what stands before a sum",
+    ("planner/tui/support.py", "batch"): "the title of a column",
     ("planner/workload/prompt.py", "batch"): "the format of a file of ready-made requests",
     ("planner/workload/readers.py", "batch"): "the format of a file of ready-made requests",
 }
