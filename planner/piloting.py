@@ -89,7 +89,7 @@ def prepare(
     """Draw rows and plan them in the realtime lane; both stand in the data home afterwards.
 
     InputError where the job is no workload and one model. NoPlanError (exit 1) where the lane
-    cannot run, as over the cap.
+    cannot run.
     """
     if job.workload is None:
         raise InputError.of("no-workload", "a pilot sends rows of a file", hint="name a file")
@@ -105,6 +105,8 @@ def prepare(
     (folder / "rows.jsonl").replace(path)
     whole = workload.digest()
     small = replace(job, workload=path, input_format=None, of_rows=None).at_deadline(None, now)
+    # The cap bounds what is spent; what is only assumed so far is no reason not to begin.
+    small = replace(small, requirements=replace(small.requirements, max_cost=None))
     measured = pipeline.measure(catalog, small, known=_of_whole(known, whole, digest))
     answer = pipeline.estimate(catalog, measured, small, now=now)
     wishes = replace(

@@ -322,6 +322,20 @@ def test_a_pilot_over_its_cap_is_not_begun(make: Make) -> None:
         assert all(ledger.exposure(each.id).billed == 0 for each in ledger.jobs())
 
 
+def test_a_pilot_that_meets_its_cap_goes_on_under_a_higher_one(make: Make) -> None:
+    """Of 20 rows some fit under the cap, each with its ceiling set aside first."""
+    counter = make()
+    limit = ("-n", "20", "--max-output-tokens", "128")
+    short = pilot(counter, *limit, "--yes", "--max-cost", "0.00021")
+    assert short.exit_code == 1, short.out + short.err
+    assert "give a higher --max-cost" in " ".join(short.out.split())
+    whole = pilot(counter, *limit, *AGREED, "--format", "json")
+    found = json.loads(whole.out)
+    assert (whole.exit_code, found["rows"]) == (0, 20)
+    with counter.ledger as ledger:
+        assert len(ledger.jobs()) == 1
+
+
 def test_a_rehearsed_pilot_costs_nothing_and_keeps_nothing(make: Make) -> None:
     counter = make()
     path = counter.rows(60)
@@ -361,3 +375,27 @@ def test_a_rescue_reconciles_over_both_lanes(make: Make) -> None:
     assert Decimal(lane["amount"]) > 0
     assert total(found["reasons"], "amount") == Decimal(found["variance"])
     assert total(found["components"], "variance") == Decimal(found["variance"])
+
+
+def test_a_ratio_that_was_learned_is_not_a_reason_twice(make: Make) -> None:
+    """Long texts, of which the loopback vendor counts other tokens than planner does."""
+    counter = make()
+    rows = counter.folder / "long.jsonl"
+    text = "Where is my order, and when will it come? " * 30
+    lines = (json.dumps({"id": n, "text": f"{text} {n}"}) + "\n" for n in range(60))
+    rows.write_text("".join(lines), encoding="utf-8")
+    job = ("--prompt", "{{ text }}", "--model", "claude-haiku-5-5")
+    sent_ = counter("pilot", str(rows), *job, "-n", "30", *AGREED, *counter.to)
+    assert sent_.exit_code == 0, sent_.err
+    path = counter.folder / "long.plan.yaml"
+    more = ("--lane", "batch", "--max-output-tokens", "512", "-o", str(path))
+    assert counter("plan", str(rows), *job, *more).exit_code == 0
+    plan = plans.read(path)
+    assert plan.tokens.grade == "measured"
+    assert counter.submit(path).exit_code == 0
+    answer = counter("reconcile", plan.nonce, "--format", "json")
+    found = json.loads(answer.out)
+    by_code = {each["code"]: Decimal(each["amount"]) for each in found["reasons"]}
+    for code in ("prompt-length", "tokenizer"):
+        assert abs(by_code.get(code, Decimal(0))) < plan.cost.expected / 100
+    assert sum(by_code.values()) == Decimal(found["variance"])

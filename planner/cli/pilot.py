@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner.cli import estimate, handoff, plan
-from planner.cli.flags import NO, YES, Arguments, Clock, Parser, catalog_of
+from planner.cli.flags import INTERRUPTED, NO, YES, Arguments, Clock, Parser, catalog_of
 from planner.errors import InputError, VendorError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def _flags(made: Parser) -> None:
 
 def _pilot(arguments: Arguments, clock: Clock) -> int:
     from planner import piloting
+    from planner.handoff import runner
     from planner.handoff.pilots import DEFAULT_ROWS
     from planner.report import pilot as report
 
@@ -63,7 +64,8 @@ def _pilot(arguments: Arguments, clock: Clock) -> int:
         return NO
     print(report.PILOT[arguments.get("format", "table")](done, gate), end="")
     if done.step.over != "done":
-        return VendorError.exit_code
+        own = {runner.INTERRUPTED: INTERRUPTED, runner.CAPPED: NO}
+        return own.get(done.step.because or "", VendorError.exit_code)
     return YES if done.findings.passes(gate) else NO
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from planner.handoff.runner import CAPPED
 from planner.money import Usd, dollars, plain
 from planner.report.layout import as_json, printable, wrapped
 from planner.words import compact, counted
@@ -128,7 +129,7 @@ def _answers(of: Piloted) -> Iterator[str]:
 def _end(of: Piloted, gate: Fraction) -> Iterator[str]:
     """The gate, what to do, and where it goes from here."""
     if of.step.over != "done":
-        yield f"It stopped before its end: {of.step.because}. The same command goes on."
+        yield f"It stopped before its end: {_stopped(of)}. The same command goes on."
     yield from advice(of.findings, gate)
     if of.closed.job.rehearsal:
         yield "This was a rehearsal: nothing was billed, and nothing of it is kept."
@@ -137,6 +138,13 @@ def _end(of: Piloted, gate: Fraction) -> Iterator[str]:
             "Kept: planner estimate and planner plan with this model and template now rest on it "
             "(basis: pilot)."
         )
+
+
+def _stopped(of: Piloted) -> str:
+    """Why, and what would let it go on."""
+    if of.step.because == CAPPED:
+        return "the cap has no room for another row, so give a higher --max-cost"
+    return of.step.because or "nobody said why"
 
 
 def advice(found: Findings, gate: Fraction) -> Iterator[str]:
