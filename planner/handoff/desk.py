@@ -43,8 +43,8 @@ class News:
     kind: str
     """Sending: uploading, stored, sending, sent, dropped. In doubt: unknown, looked, adopted,
     held, rearmed, duplicate, foreign. Following: polled, strange_status, missing, ended, failed,
-    requeued, lost, cancelling, cancel. Results: short, fetched, unpriced, merged, written. And
-    again (a call is repeated later), stopped, done."""
+    requeued, lost, cancelling, cancel, spared. Results: short, fetched, unpriced, merged,
+    written. And again (a call is repeated later), stopped, done."""
     at: datetime
     shard: int | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)

@@ -36,8 +36,11 @@ GONE_LOOKS: Final = 3
 class Following:
     """Asks how batches stand, and for the end of those that are to be cancelled."""
 
-    def __init__(self, desk: Desk, resolver: Resolver) -> None:
+    def __init__(self, desk: Desk, resolver: Resolver, *, cancel_probable: bool) -> None:
         self._desk, self._resolver = desk, resolver
+        self._cancel_probable = cancel_probable
+        self._spared: set[int] = set()
+        """Shards whose batch is not ended, since it may be somebody else's."""
         self._hints: dict[int, float] = {}
 
     def step(self) -> Step | None:
@@ -161,22 +164,30 @@ class Following:
     def cancel(self) -> Step | None:
         """Ask for the end of what a cancelled job still has running."""
         desk = self._desk
-        running = desk.within("submitted") if desk.job.state == "cancelling" else []
+        out = desk.within("submitted") if desk.job.state == "cancelling" else []
+        running = [each for each in out if not self._spare(each)]
         if not running:
             return None
-        attempt, left = running[0], desk.left("cancel")
-        if left:
-            return waiting("cancelling", left, attempt)
+        left = desk.left("cancel")
+        return waiting("cancelling", left, running[0]) if left else self._cancel(running[0])
+
+    def _cancel(self, attempt: Attempt) -> Step:
         assert attempt.batch_id is not None
         try:
-            batch = desk.vendor.cancel(attempt.batch_id)
-        except RefusedError as error:
-            if error.kind in ("request", "missing"):
-                return self._cancelled(attempt, None)  # it may be over; its status says so
-            return desk.failed("cancel", error, attempt)
+            batch = self._desk.vendor.cancel(attempt.batch_id)
         except FAILURES as error:
-            return desk.failed("cancel", error, attempt)
+            if isinstance(error, RefusedError) and error.kind in ("request", "missing"):
+                return self._cancelled(attempt, None)  # it may be over; its status says so
+            return self._desk.failed("cancel", error, attempt)
         return self._cancelled(attempt, batch)
+
+    def _spare(self, attempt: Attempt) -> bool:
+        """Whether a batch goes on because only its size says that it is ours."""
+        spared = attempt.adopted == "probable" and not self._cancel_probable
+        if spared and attempt.shard not in self._spared:
+            self._spared.add(attempt.shard)
+            self._desk.tell("spared", attempt, batch=attempt.batch_id)
+        return spared
 
     def _cancelled(self, attempt: Attempt, batch: Batch | None) -> Step:
         facts: dict[str, Any] = {} if batch is None else standing(batch)

@@ -55,6 +55,7 @@ class Submitter:
         form: Format = "jsonl",
         reopen: bool = True,
         accept_short: bool = False,
+        cancel_probable: bool = False,
         checkpoint: Callable[[str], None] = lambda _step: None,
     ) -> None:
         """Put in order what the process before this one was in the middle of.
@@ -63,12 +64,15 @@ class Submitter:
         sent now (a policy's cap of the day), or None. `reopen`: a job that stopped goes on,
         since a person has looked at why; without it, as from cron, what is out is brought home
         and nothing new is sent. `accept_short`: results that stay below the vendor's counts are
-        taken as they are. InputError where the vendor is opened for another account.
+        taken as they are. `cancel_probable`: a cancel also ends a batch that was taken for ours
+        by its size, and may be somebody else's; without it, it runs to its end.
+
+        InputError where the vendor is opened for another account.
         """
         self.desk = Desk(ledger, job, plan, shards, folder, vendor, clock, narrate, checkpoint)
         self._form = form
         self._resolver = Resolver(self.desk, on_unknown)
-        self._following = Following(self.desk, self._resolver)
+        self._following = Following(self.desk, self._resolver, cancel_probable=cancel_probable)
         self._harvest = Harvest(self.desk, accept_short=accept_short)
         self._sending = Sending(
             self.desk, self._resolver, queue or Queue(), gate, self._following.soonest

@@ -665,6 +665,22 @@ def test_a_cancelled_job_sends_nothing_more_and_keeps_what_is_done(
             assert ledger.exposure(small.plan.nonce).in_flight == 0
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_batch_that_may_be_somebody_elses_is_cancelled_only_where_that_is_asked_for(
+    jobs: dict[str, Made], tmp_path: Path, *, asked: bool
+) -> None:
+    slow = replace(QUICK, turnaround=steady(Pace(running=3000)))
+    faults = [Fault(on="anthropic.batches.create", kind="drop_after")]
+    with World(jobs["anthropic"], tmp_path, faults=faults, conduct=slow) as world:
+        world.run(until_kind="adopted")
+        step = world.run(cancel=True, cancel_probable=asked)
+        assert (step.over, sum(world.paid())) == ("done", 1)
+        assert len(world.server.record.calls("anthropic.batches.cancel")) == asked
+        assert ("spared" in world.kinds()) != asked
+        found = [row["outcome"] for row in world.output()]
+        assert found == ["canceled" if asked else "succeeded"] * 3 + ["unsent"] * 2
+
+
 def test_a_cancel_that_is_killed_goes_on(small: Made, tmp_path: Path) -> None:
     stalled = replace(QUICK, turnaround=steady(Pace(running=30, stall_at=1, cancelling=20)))
     for kill_at in (1, 2, 3, 4, 5, 6, 7, 8):
