@@ -88,9 +88,11 @@ def _heard(
 ) -> Iterator[tuple[Measured, bool]]:
     from planner.workload.draws import StoppedError
 
-    looks = PATIENCE
+    looks, rough = PATIENCE, False
     while looks:
         if stop():
+            if not rough:
+                break  # nothing is known that could be kept
             if looks == PATIENCE:
                 asked.send(STOP)
             looks -= 1
@@ -104,6 +106,7 @@ def _heard(
         elif kind == STOPPED:
             break
         else:
+            rough = True
             yield what, kind == LAST
             if kind == LAST:
                 return
