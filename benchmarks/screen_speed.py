@@ -216,8 +216,9 @@ def main() -> None:
         ["Esc while counting, the slowest of three", f"{1000 * max(stopped):.0f}"],
     ]
     body = (
-        f"Milliseconds, {os.cpu_count()} cores, {SIZE[0]} x {SIZE[1]} characters.\n\n"
-        + results.table(["what", "ms"], rows)
+        f"Milliseconds, {SIZE[0]} x {SIZE[1]} characters, on {os.cpu_count()} cores with "
+        f"{os.getloadavg()[0]:.0f} processes waiting for them: clocks say more than the program "
+        "spends, CPU does not.\n\n" + results.table(["what", "ms"], rows)
     )
     print(body)
     if asked.write:

@@ -264,7 +264,8 @@ class Asking(Screen[object]):
         self.measured, self.tightening = message.measured, not message.last
         if message.answer.asked == self.session.now:
             self.accept(message.answer)
-            self.look()
+            if message.last:
+                self.look()
         else:
             self.recompute(anew=True)
 
