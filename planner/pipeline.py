@@ -13,6 +13,7 @@ from datetime import timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
+from planner import words
 from planner.catalog.freshness import Freshness, freshness
 from planner.decision import assessment, flips, matrix, options, timing
 from planner.errors import InputError, UnknownFactError, did_you_mean
@@ -750,7 +751,8 @@ def _warnings(
         yield "counting was stopped: the figures are those of the rows drawn until then"
     facts = measured.workload
     if facts is not None and facts.bad_rows:
-        yield f"{facts.bad_rows:,} unreadable rows were left out: {'; '.join(measured.skipped)}"
+        bad = words.counted(facts.bad_rows, "unreadable row")
+        yield f"left out: {bad}: {'; '.join(measured.skipped)}"
     for case in cases:
         yield from _retirement(case, decision)
     yield from evidence.warnings

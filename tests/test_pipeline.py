@@ -163,7 +163,7 @@ def test_bad_rows_stop_or_are_counted(facts: Catalog, file: Path) -> None:
     found = answered(facts, of_file(file, skip_bad_rows=True))
     assert found.measured.workload is not None
     assert found.measured.workload.bad_rows == 1
-    assert any(each.startswith("1 unreadable rows were left out:") for each in found.warnings)
+    assert any(each.startswith("left out: 1 unreadable row: ") for each in found.warnings)
 
 
 # --- answers ------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from planner.handoff import states
 from planner.money import dollars, plain
 from planner.report.handoff import when, whose
 from planner.report.layout import UNKNOWN, Column, as_json, printable, table, wrapped
-from planner.words import clock, duration, iso, percent
+from planner.words import clock, counted, duration, iso, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -128,7 +128,10 @@ def one(it: Standing, notes: Sequence[Note], now: datetime) -> str:
 
 def _said(it: Standing, now: datetime) -> Iterator[tuple[str, str]]:
     job, rows = it.job, it.rows
-    yield "what", f"{job.rows:,} rows, {job.provider}/{job.model}, {job.lane} ({job.strategy})"
+    yield (
+        "what",
+        f"{counted(job.rows, 'row')}, {job.provider}/{job.model}, {job.lane} ({job.strategy})",
+    )
     yield "account", f"{whose(job.account)}, at {job.base_url}"
     parts = {
         "answered": rows.answered,

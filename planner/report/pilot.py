@@ -79,8 +79,8 @@ def _said(of: Piloted) -> Iterator[tuple[str, str]]:
         f"{compact(found.ceiling)} tokens if every answer runs to its limit of {lesson.limit:,}",
     )
     said = (
-        f"up to {found.unseen:.1%} of the rows may run to the limit: {lesson.answered:,} answers "
-        "cannot show a rarer tail"
+        f"up to {found.unseen:.1%} of the rows may run to the limit: "
+        f"{counted(lesson.answered, 'answer')} cannot show a rarer tail"
     )
     yield "unseen", said
     yield "how well", _how_well(found)
@@ -114,7 +114,7 @@ def _how_well(found: Findings) -> str:
 def _failed(found: Findings) -> str:
     lesson = found.lesson
     return (
-        f"{lesson.failed:,} of {lesson.rows:,} rows; {lesson.truncated:,} of "
+        f"{lesson.failed:,} of {counted(lesson.rows, 'row')}; {lesson.truncated:,} of "
         f"{counted(lesson.answered, 'answer')} hit max_tokens"
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from planner.handoff import plan as plans
 from planner.money import Usd, difference, dollars, plain, ratio
 from planner.report.layout import Column, as_json, table, wrapped
-from planner.words import clock, compact, duration, percent
+from planner.words import clock, compact, counted, duration, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +39,7 @@ def _head(plan: Plan) -> str:
     best = choice.recommended == choice.option
     how = "recommended" if best else f"chosen; recommended: {choice.recommended or 'nothing'}"
     about = "" if rows.low == rows.high else "about "
-    return f"{choice.option} ({how}): {about}{rows.value:,} rows of {plan.workload.path}"
+    return f"{choice.option} ({how}): {about}{counted(rows.value, 'row')} of {plan.workload.path}"
 
 
 def _said(plan: Plan, now: datetime, outlook: Outlook | None) -> Iterator[tuple[str, str]]:
@@ -269,15 +269,14 @@ def diff_data(before: Plan, after: Plan) -> str:
 def built(made: Built, plan: Plan, now: datetime, outlook: Outlook) -> str:
     """The files, then the plan that they are of."""
     verb = "Already built" if made.already else "Built"
-    files = "1 file" if len(made.shards) == 1 else f"{len(made.shards):,} files"
     head = (
-        f"{verb}: {files} in {made.folder}, {made.rows:,} rows, {made.bytes:,} bytes, about "
-        f"{compact(made.tokens)} input tokens. Nothing was sent."
+        f"{verb}: {counted(len(made.shards), 'file')} in {made.folder}, "
+        f"{counted(made.rows, 'row')}, {made.bytes:,} bytes, about {compact(made.tokens)} input tokens. Nothing was sent."
     )
     lines = [head]
     lines += [f"  {line}" for line in table(SHARD_COLUMNS, _shard_cells(made))]
     if made.skipped:
-        lines.append(f"  {made.skipped:,} rows are left out:")
+        lines.append(f"  {counted(made.skipped, 'row')} left out:")
         lines += [wrapped(each.message, first="    ") for each in made.problems]
     return "\n".join([*lines, "", summary(plan, now, outlook)])
 

@@ -159,7 +159,7 @@ def size_of(profile: TokenProfile) -> str:
     """`rows x (prompt + answer) tokens`, with the interval where there is one."""
     prompt, answer = profile.input, profile.output_total
     return (
-        f"{profile.rows.value:,} rows x ({float(profile.sizes.mean):,.0f} in + "
+        f"{counted(profile.rows.value, 'row')} x ({float(profile.sizes.mean):,.0f} in + "
         f"{float(profile.output.mean):,.0f} out) = {compact(prompt.value)} in{_spread(prompt)} + "
         f"{compact(answer.value)} out{_spread(answer)} tokens"
     )

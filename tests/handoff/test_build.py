@@ -210,7 +210,7 @@ def test_half_a_character_is_refused_with_its_row(ask: Ask, rows: Path) -> None:
     answer = asked(ask, rows, "gpt-6.2-sol", "--skip-bad-rows")
     assert answer.exit_code == 0, answer.err
     assert [said(body) for _, body in bodies(rows.parent / "out")] == ["fine one", "fine two"]
-    assert "1 rows are left out" in answer.out
+    assert "1 row left out" in answer.out
     keys = (rows.parent / "out" / builds.ROWS).read_text().splitlines()
     assert [json.loads(line)["row"] for line in keys] == [1, 3]
 
