@@ -271,7 +271,8 @@ def built(made: Built, plan: Plan, now: datetime, outlook: Outlook) -> str:
     verb = "Already built" if made.already else "Built"
     head = (
         f"{verb}: {counted(len(made.shards), 'file')} in {made.folder}, "
-        f"{counted(made.rows, 'row')}, {made.bytes:,} bytes, about {compact(made.tokens)} input tokens. Nothing was sent."
+        f"{counted(made.rows, 'row')}, {made.bytes:,} bytes, about "
+        f"{compact(made.tokens)} input tokens. Nothing was sent."
     )
     lines = [head]
     lines += [f"  {line}" for line in table(SHARD_COLUMNS, _shard_cells(made))]
