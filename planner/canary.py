@@ -22,7 +22,7 @@ from planner.handoff import plan as plans
 from planner.handoff import rows as sent
 from planner.handoff.billing import Bill, Book
 from planner.handoff.providers import adapters
-from planner.money import Usd, total
+from planner.money import Usd, dollars, plus, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,6 +58,8 @@ class FirstRows:
     catalog: Catalog
     now: datetime
     open_vendor: Callable[[], RealtimeVendor]
+    gate: Callable[[Usd], str | None] = lambda _most: None
+    """Why so much may not be spent now (a policy's cap of the day), or None."""
 
     def ceiling(self, count: int) -> Usd:
         """The most that so many rows may cost."""
@@ -65,23 +67,41 @@ class FirstRows:
         return total(priced.ceiling(row) for row in self._rows(count))
 
     def ask(self, ledger: Ledger, job: Job, count: int) -> Canary:
-        """Ask them; what they cost is billed beside the job.
+        """Ask them; what they cost is billed beside the job, and beside what was asked before.
 
         VendorError where the vendor refuses one, or none is answered; the job is stopped then.
-        InputError where the job's cap has no room for them.
+        InputError where the job's cap, or that of the day, has no room for them.
         """
         rows, most = self._rows(count), self.ceiling(count)
-        if job.cap is not None and most > job.cap:
-            raise InputError.of("cap", f"the cap has no room for {count} rows in realtime")
-        ledger.hold(job.id, "pilot", most)
+        before = self._afforded(ledger, job, most)
+        turn = len(tuple((self.folder / FOLDER).glob("*.jsonl")))
+        ledger.hold(job.id, "pilot", plus(before, most))
         replies = asyncio.run(self._replies(rows))
-        self._keep(replies)
-        found = self._settled(ledger, job, rows, replies)
+        self._keep(replies, turn)
+        found = self._settled(ledger, job, rows, replies, before=before, turn=turn)
         self._judge(ledger, job, found, replies)
         return found
 
+    def _afforded(self, ledger: Ledger, job: Job, most: Usd) -> Usd:
+        """What is set aside already, of rows that went first before; InputError without room."""
+        spent = ledger.exposure(job.id)
+        if job.cap is not None and total((spent.billed, spent.in_flight, most)) > job.cap:
+            said = f"the cap of {dollars(job.cap)} has no room for rows in realtime"
+            raise InputError.of("cap", f"{said}, which may cost {dollars(most)}")
+        refused = self.gate(most)
+        if refused is not None:
+            raise InputError.of("daily-cap", refused)
+        return spent.in_flight
+
     def _settled(
-        self, ledger: Ledger, job: Job, rows: Sequence[sent.Row], replies: Sequence[Reply]
+        self,
+        ledger: Ledger,
+        job: Job,
+        rows: Sequence[sent.Row],
+        replies: Sequence[Reply],
+        *,
+        before: Usd,
+        turn: int,
     ) -> Canary:
         """The bill; of a request whose reply was lost nobody knows that it cost nothing."""
         priced = self._prices()
@@ -90,10 +110,10 @@ class FirstRows:
             if reply.result is not None and reply.result.usage is not None:
                 bill.add(reply.result.usage, priced.lane)
         known = [line for line in bill.lines if line.amount is not None]
-        ledger.bill(job.id, "pilot", known, self.now)  # type: ignore[arg-type]  # their rates are known
+        ledger.bill(job.id, "pilot", known, self.now, shard=turn)  # type: ignore[arg-type]  # their rates are known
         asked = zip(rows, replies, strict=False)
-        doubted = (priced.ceiling(row) for row, reply in asked if reply.kind == "ambiguous")
-        ledger.hold(job.id, "pilot", total(doubted))
+        doubted = (priced.ceiling(row) for row, reply in asked if _open(priced, reply))
+        ledger.hold(job.id, "pilot", plus(before, total(doubted)))
         return Canary(
             asked=len(replies),
             answered=sum(each.kind == "answered" for each in replies),
@@ -139,13 +159,22 @@ class FirstRows:
             book=Book(lanes=(plans.rates_of(card),)),
             lane=lane,
             max_output=plan.request.max_output_tokens,
+            caches=plan.choice.cache,
         )
 
-    def _keep(self, replies: Sequence[Reply]) -> None:
+    def _keep(self, replies: Sequence[Reply], turn: int) -> None:
         """Raw, as they came."""
-        path = home.private_folder(self.folder / FOLDER) / f"{self.now:%Y%m%dT%H%M%S}.jsonl"
+        name = f"{self.now:%Y%m%dT%H%M%S}-{turn}.jsonl"
+        path = home.private_folder(self.folder / FOLDER) / name
         lines = [
             {"kind": each.kind, "status": each.status, "raw": each.raw.decode("utf-8", "replace")}
             for each in replies
         ]
         plans.durably(path, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
+
+
+def _open(priced: sent.Prices, reply: Reply) -> bool:
+    """Whether nobody knows what a request cost: a lost reply, or a rate not known."""
+    if reply.result is None or reply.result.usage is None:
+        return reply.kind in ("ambiguous", "answered")
+    return priced.billed(reply.result.usage) is None

@@ -16,6 +16,7 @@ import contextlib
 import os
 import tempfile
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -35,6 +36,7 @@ from planner.handoff import (
     spending,
     states,
 )
+from planner.handoff import journal as journals
 from planner.handoff import plan as plans
 from planner.handoff.keys import Key, Secret
 from planner.handoff.ledger import Ledger
@@ -42,7 +44,7 @@ from planner.handoff.providers import vendors
 from planner.handoff.rescue import Rescue
 from planner.handoff.submit import Queue, Step, Submitter
 from planner.handoff.vendor import AmbiguousError, NotSentError, RefusedError
-from planner.money import Usd, total
+from planner.money import ZERO, Usd, difference, plus, scaled, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -210,7 +212,7 @@ class Handoff:
         `reopen`: a job that stopped goes on, since a person has looked at why.
         """
         if self._open.batches is None:
-            return _Direct(self, self._seat, self._terms, self._open)
+            return _Direct(self, self._seat, self._terms, self._open, self._room)
         loop = self.loop(self._open.batches, reopen=reopen)
         if self.ready.plan.choice.strategy != "rescue":
             return _Batches(loop)
@@ -265,6 +267,8 @@ class Handoff:
         `once`: as far as it goes without waiting.
         """
         job, now = self.job, self._seat.now
+        if not self.finished and self.ready.plan.choice.strategy == "rescue":
+            self.ledger.note(job.id, rescue.OVER, now)  # first: no later step sends the rest
         if job.state == "done":
             return Step(did="done", over="done")
         if self._open.batches is None:
@@ -276,8 +280,6 @@ class Handoff:
             pass
         if step.over is None and not once:
             step = loop.run()
-        if step.over == "done" and self.ready.plan.choice.strategy == "rescue":
-            self.ledger.note(job.id, rescue.OVER, self._seat.now)
         return step
 
     def first_rows(self) -> FirstRows:
@@ -290,6 +292,7 @@ class Handoff:
             catalog=self._seat.catalog,
             now=self._seat.now,
             open_vendor=self._open.realtime,
+            gate=self._room,
         )
 
     def learn(self) -> None:
@@ -339,11 +342,17 @@ class _Direct:
     seat: Seat
     terms: Terms
     open_: _Open
+    room: Callable[[Usd], str | None]
 
     def run(self) -> Step:
-        ready, seat = self.handoff.ready, self.seat
-        if self.handoff.job.state == "done":
-            return Step(did="done", over="done", because=self.handoff.job.stopped_because)
+        ready, seat, job = self.handoff.ready, self.seat, self.handoff.job
+        if job.state == "done":
+            return Step(did="done", over="done", because=job.stopped_because)
+        more = self._more(job)
+        refused = self.room(more) if more else None
+        if refused is not None:
+            self.handoff.ledger.settle(job.id, "stopped", seat.now, because=refused)
+            return Step(did="stopped", over="stopped", because=refused)
         leg = realtime.Leg(
             ledger=self.handoff.ledger,
             job=ready.plan.nonce,
@@ -369,6 +378,17 @@ class _Direct:
 
     def once(self) -> Step:
         return self.run()
+
+    def _more(self, job: Job) -> Usd:
+        """The most that a run may add to what is spent, or was set aside by one that was killed."""
+        ready, spent = self.handoff.ready, self.handoff.ledger.exposure(job.id)
+        standing = journals.standing(self.handoff.folder)
+        left = Fraction(ready.built.rows - len(standing.done), ready.built.rows)
+        aside = difference(spent.in_flight, standing.held)
+        most = difference(scaled(ready.ceiling, left), aside)
+        if job.cap is not None:
+            most = min(most, difference(job.cap, plus(spent.billed, spent.in_flight)))
+        return max(most, ZERO)
 
 
 # --- opening a job ----------------------------------------------------------------------

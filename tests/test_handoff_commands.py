@@ -10,6 +10,7 @@ import re
 import socket
 import subprocess
 import sys
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -413,6 +414,40 @@ def test_a_canary_that_is_refused_keeps_the_rest_at_home(make: Make) -> None:
     assert len(counter.server.record.calls("anthropic.messages.create")) == 1
 
 
+def test_what_went_first_twice_is_billed_twice(make: Make) -> None:
+    full = rehearsal.Fault(on="anthropic.batches.create", kind="spend_limit")
+    counter = make(faults=[full])
+    plan = counter.plan()
+    assert counter.submit(plan, "--canary", "3").exit_code == 4
+    with counter.ledger as ledger:
+        once = ledger.exposure(counter.job).billed
+    assert counter.submit(plan, "--canary", "3").exit_code == 0
+    with counter.ledger as ledger:
+        legs = [each for each in ledger.billed(counter.job) if each.leg == "pilot"]
+    assert len(counter.server.record.calls("anthropic.messages.create")) == 6
+    assert sum(each.amount for each in legs) == 2 * once > 0
+
+
+def limited_to(counter: Counter, monkeypatch: pytest.MonkeyPatch, day: Decimal) -> None:
+    """A policy whose cap of the day is this."""
+    config = counter.folder / "config"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
+    (config / "planner").mkdir(parents=True)
+    (config / "planner" / "policy.yaml").write_text(f"daily_cap: {day}\n")
+
+
+def test_rows_that_go_first_are_under_the_cap_of_the_day(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = counter.plan()
+    limited_to(counter, monkeypatch, plans.read(plan).cost.ceiling * Decimal("1.2"))
+    answer = counter.submit(plan, "--canary", "12")
+    assert answer.exit_code == 2
+    assert "error[daily-cap]" in answer.err
+    assert counter.server.record.calls("anthropic.messages.create") == []
+    assert counter("resume", counter.job).exit_code == 0, "the batch alone has room"
+
+
 def test_a_refusal_of_the_vendor_is_exit_4_and_the_job_can_go_on(make: Make) -> None:
     counter = make(faults=[rehearsal.Fault(on="anthropic.batches.create", kind="spend_limit")])
     answer = counter.submit(counter.plan())
@@ -646,6 +681,49 @@ def test_a_rescue_is_announced_and_carried_out(make: Make) -> None:
     assert len(counter.answers()) == 12
     assert counter("resume", counter.job).exit_code == 0
     assert len(counter.server.record.calls("anthropic.messages.create")) == 7
+
+
+def test_single_requests_that_go_on_are_under_the_cap_of_the_day(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = counter.plan("--choose", "claude-haiku-5-5/standard", "--tier", "start")
+    most = plans.read(plan).cost.ceiling
+    assert counter.submit(plan, "--yes", "--max-cost", str(most / 2)).exit_code == 1
+    sent = len(counter.server.record.calls("anthropic.messages.create"))
+    assert 0 < sent < 12
+    with counter.ledger as ledger:
+        spent = ledger.exposure(counter.job).billed
+    limited_to(counter, monkeypatch, spent + most / 100)
+    answer = counter("resume", counter.job, "--max-cost", "5")
+    assert answer.exit_code == 1
+    assert "over the daily cap" in answer.out
+    assert len(counter.server.record.calls("anthropic.messages.create")) == sent
+    counter.time.sleep(24 * 3600)
+    (counter.folder / "config/planner/policy.yaml").write_text("daily_cap: 5\n")
+    assert counter("resume", counter.job, "--max-cost", "5").exit_code == 0
+    assert len(counter.server.record.calls("anthropic.messages.create")) == 12
+
+
+def test_a_cancel_in_the_middle_of_a_rescue_ends_that_as_well(make: Make) -> None:
+    slow = rehearsal.Pace(stall_at=5, cancelling=600)
+    counter = make(conduct=rehearsal.Conduct(turnaround=rehearsal.steady(slow)))
+    plan = counter.plan(
+        "--choose", "claude-haiku-5-5/batch>standard", "--deadline", "4h", "--tier", "start"
+    )
+    assert counter.submit(plan, "--once").exit_code == 0
+    for _ in range(60):
+        with counter.ledger as ledger:
+            if "rescue" in [each.kind for each in ledger.events(counter.job)]:
+                break
+        counter("resume", counter.job, "--once")
+        counter.time.sleep(240)
+    else:
+        pytest.fail("the rescue did not begin")
+    assert counter("cancel", counter.job, "--once").exit_code == 0
+    assert counter("resume", counter.job).exit_code == 1, "some rows have no answer"
+    assert counter.server.record.calls("anthropic.messages.create") == []
+    assert "cancelled" in counter("jobs", counter.job).out
+    assert counter("resume").err == "nothing to resume: every job is over\n"
 
 
 def test_a_yes_from_before_is_none_for_what_can_no_longer_run(counter: Counter) -> None:

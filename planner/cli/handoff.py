@@ -299,7 +299,8 @@ def _try_first(handoff: Handoff, arguments: Arguments, narrator: Narrator) -> No
     from planner.money import dollars
 
     attempts = handoff.ledger.attempts(handoff.job.id)
-    if "canary" not in arguments or any(each.state != "built" for each in attempts):
+    begun = handoff.ready.job is not None and not handoff.batches
+    if "canary" not in arguments or begun or any(each.state != "built" for each in attempts):
         return
     found = handoff.first_rows().ask(handoff.ledger, handoff.job, arguments["canary"])
     said = f"canary: {found.answered} of {found.asked} rows answered, {dollars(found.billed)}"

@@ -99,7 +99,7 @@ def send(
         skipped = _Either(journal.standing.done, others)
         rows = rows_of(leg.folder, leg.shards, leg.direct.envelope, done=skipped)
         outcome = drive(runner, rows, vendor)
-        charge(leg, journal.standing.held)
+        charge(leg, plus(journal.standing.held, journal.standing.out))
     finally:
         journal.close()
     return outcome

@@ -159,6 +159,9 @@ class Rescue:
         phase = self.phase
         if phase == "over":
             return Step(did="done", over="done")
+        if self._last(OVER) is not None:  # a person has ended it
+            self.submitter.cancel()
+            return self.submitter.step()
         if phase == "batch":
             return self._wait_for_batch(early)
         return self._end_batch() if phase == "cancelling" else self._finish()
