@@ -6,12 +6,14 @@ the exception and its lines of code, and the exit code is that of a defect of ou
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
-from planner.errors import PlannerError
+from planner.errors import PlannerError, Problem
 from planner.tui.plan import PlanScreen
 from planner.tui.widgets import PLACES
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from textual.message import Message
     from textual.screen import Screen
 
     from planner.job import Job
@@ -49,6 +50,20 @@ class PlannerApp(App[None]):
             for number, name in enumerate(PLACES, 1)
         ),
     ]
+
+    # A thread posts and goes on: waiting for the loop's answer would hold the exit.
+
+    @dataclass
+    class Drafted(Message):
+        """The plan of an option is written."""
+
+        plan: Path
+
+    @dataclass
+    class Unplanned(Message):
+        """Why an option has no plan."""
+
+        found: tuple[Problem, ...]
 
     def __init__(
         self,
@@ -157,19 +172,30 @@ class PlannerApp(App[None]):
 
     def _draft(self, answer: Answer, option: str) -> None:
         """In a thread: the plan as a file, then the door; or why there is none."""
-        from planner.tui import hands, notices
-        from planner.tui.modals import Sheet
-        from planner.tui.submit import Submit
+        from planner.tui import hands
 
         try:
-            path = hands.drafted(self.desk, answer, option)
+            self.post_message(self.Drafted(hands.drafted(self.desk, answer, option)))
         except PlannerError as error:
-            self.call_from_thread(
-                self.push_screen, Sheet("Submit", notices.problems(error.problems))
-            )
-        else:
-            door = Submit(self._hands_of(), path, drafted=True)
-            self.call_from_thread(self.push_screen, door, self._sent)
+            self.post_message(self.Unplanned(error.problems))
+
+    def on_planner_app_drafted(self, message: Drafted) -> None:
+        """Open the door."""
+        from planner.tui.submit import Submit
+
+        self.push_screen(Submit(self._hands_of(), message.plan, drafted=True), self._sent)
+
+    def on_planner_app_unplanned(self, message: Unplanned) -> None:
+        """Say why there is no plan."""
+        from planner.tui import notices
+        from planner.tui.modals import Sheet
+
+        self.push_screen(Sheet("Submit", notices.problems(message.found)))
+
+    def on_unmount(self) -> None:
+        """Wake every thread that waits for a vendor: the ledger holds the jobs."""
+        if self._hands is not None:
+            self._hands.leaving.set()
 
     def _sent(self, said: Said | None) -> None:
         """To Jobs, which follows it."""

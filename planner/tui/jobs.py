@@ -23,6 +23,7 @@ from planner.tui.widgets import Drawn, Prose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from textual.app import ComposeResult
     from textual.content import Content
@@ -94,6 +95,12 @@ class JobsScreen(Place):
 
         job: str
         tally: Tally | None
+
+    @dataclass
+    class Offered(Message):
+        """The plan of the rows without an answer."""
+
+        plan: Path
 
     @dataclass
     class Done(Message):
@@ -310,14 +317,16 @@ class JobsScreen(Place):
 
     def _offer(self, job: str) -> None:
         """In a thread: write the follow-up's plan, then ask as for any other."""
+        try:
+            self.post_message(self.Offered(self.hands.again(job)))
+        except PlannerError as error:
+            self.post_message(self.Failed(error.problems, acting=True))
+
+    def on_jobs_screen_offered(self, message: Offered) -> None:
+        """Through the same door."""
         from planner.tui.submit import Submit
 
-        try:
-            path = self.hands.again(job)
-        except PlannerError as error:
-            self.post_message(self.Failed(error.problems))
-        else:
-            self.app.call_from_thread(self.app.push_screen, Submit(self.hands, path))
+        self.app.push_screen(Submit(self.hands, message.plan))
 
     def action_stop(self) -> None:
         """Let go of the job; the ledger holds it."""
