@@ -265,7 +265,10 @@ def fitting(
 def _fits(term: str, model: Model, answers: tuple[LaneAnswer, ...]) -> bool:
     lane, colon, state = term.lower().partition(":")
     if colon:
-        return any(each.support.lane.id == lane and each.support.state == state for each in answers)
+        states = {each.support.state for each in answers if each.support.lane.id == lane}
+        if lane == BATCH and not states:
+            return state == "unknown"  # what nobody has read of is no `no`
+        return state in states
     return _named(term, model)
 
 

@@ -447,3 +447,11 @@ def test_next_summer_everything_wants_reading_again(ask: Ask) -> None:
     assert ask("prices", "show", "gpt-5", now=NEXT_SUMMER).exit_code == 3, "it shut down"
     ultrafast = ask("prices", "show", "gpt-6.2-sol", "--lane", "ultrafast", now=NEXT_SUMMER)
     assert "! a price of gpt-6.2-sol announced for 2027-03-01 has begun" in ultrafast.out
+
+
+def test_every_model_batches_or_does_not_or_nobody_knows(ask: Ask) -> None:
+    counts = [
+        len(json.loads(ask("models", *terms, "--format", "json").out))
+        for terms in ((), ("batch:yes",), ("batch:no",), ("batch:unknown",))
+    ]
+    assert counts[0] == sum(counts[1:])

@@ -384,7 +384,7 @@ class Histogram:
         return (
             Piece(
                 f" half below {sizes.quantile(0.5):,}, 95 % below {sizes.quantile(0.95):,}, the "
-                f"largest {sizes.largest:,}; counted with {self.profile.counter}",
+                f"largest {sizes.largest:,}; {self.profile.how}",
                 Tone.MUTED,
             ),
         )

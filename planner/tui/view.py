@@ -324,8 +324,7 @@ def condition(flip: Flip) -> str:
 def _origin(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
     """Of tokens, price and time: how each is known, and since when."""
     profile = profile_of(estimate, option.model)
-    how = "as given" if profile.method == "given" else f"{profile.method} with {profile.counter}"
-    yield paragraph(f"tokens: {how}, grade {profile.grade}", Tone.MUTED, mark="· ")
+    yield paragraph(f"tokens: {profile.how}, grade {profile.grade}", Tone.MUTED, mark="· ")
     used = _offers(estimate, option)
     read = [source.read_as for each in used if each.card for source in each.card.sources]
     if read:

@@ -222,6 +222,14 @@ class TokenProfile:
         )
 
     @property
+    def how(self) -> str:
+        """`counted with NAME`, or `estimated`: text that another vocabulary was counted for."""
+        if self.method == "given":
+            return "as given"
+        known = {"exact": self.method, "assumed": self.method, "ratio": "estimated"}
+        return f"{known.get(self.grade, self.grade)} with {self.counter}"
+
+    @property
     def output_total(self) -> Range:
         """Output tokens of the job, with their interval."""
         return self.output.total(self.rows.value)
