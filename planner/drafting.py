@@ -576,6 +576,7 @@ def buildable(plan: Plan, catalog: Catalog, workload: Path, on: datetime) -> Bui
             max_output_tokens=plan.request.max_output_tokens,
             schema=plan.request.json_schema,
             params=plan.request.params,
+            region=plan.demand.region,
         ),
         limits=builds.Limits(
             rows=_least(most.get("requests"), limits.queued_requests),

@@ -69,6 +69,8 @@ class Spec:
     max_output_tokens: int
     schema: Mapping[str, Any] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    region: str | None = None
+    """Where rows are to be processed; None: anywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,12 @@ class Adapter(Protocol):
 
     def checker(self, endpoint: str) -> Callable[[bytes], str | None]:
         """Says what is wrong with a body by the vendor's own types; None: nothing is."""
+
+    def priced(self, region: str | None) -> Mapping[str, tuple[object, ...]]:
+        """Keys that change what a request costs, or where: values that a plan's rates are for.
+
+        The first is what a request gets that says nothing; None: it goes without.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +200,9 @@ class Rower:
         self.adapter = adapter
         self.endpoint = recipe.spec.endpoint
         self.ready_made = ready_made
-        self.common = _plain(adapter.common(recipe.spec))
+        self.priced = adapter.priced(recipe.spec.region)
+        placed = {key: each[0] for key, each in self.priced.items() if each[0] is not None}
+        self.common = placed | _plain(adapter.common(recipe.spec))
         self.check = adapter.checker(self.endpoint)
         self.refusals = tuple(_Refusal.read(each) for each in recipe.refuses)
 
@@ -223,6 +233,9 @@ class Rower:
         for refusal in self.refusals:
             if refusal.hit(body):
                 raise UnsendableError(f"the lane refuses {refusal.said}")
+        for key, values in self.priced.items():
+            if body.get(key) not in values:
+                raise UnsendableError(f"the plan's prices are for no {key} of {body.get(key)!r}")
         raw = _json(body)
         wrong = self.check(raw)
         if wrong is not None:

@@ -170,6 +170,29 @@ def test_what_vendor_or_lane_would_refuse_is_refused_before_any_file(
     assert [each.name for each in rows.parent.iterdir()] == ["rows.jsonl"]
 
 
+@pytest.mark.parametrize(
+    ("model", "param"),
+    [
+        ("gpt-6.2-sol", ("--endpoint", "/v1/chat/completions", "--param", "n=5")),
+        ("gpt-6.2-sol", ("--param", 'service_tier="priority"')),
+        ("claude-haiku-5-5", ("--param", 'inference_geo="us"')),
+        ("claude-haiku-5-5", ("--region", "us", "--param", 'inference_geo="global"')),
+    ],
+)
+def test_what_costs_more_than_was_planned_is_not_built(
+    ask: Ask, rows: Path, model: str, param: tuple[str, ...]
+) -> None:
+    answer = asked(ask, rows, model, "--lane", "batch", *param)
+    assert answer.exit_code == 2
+    assert "the plan's prices are for no " in answer.err
+
+
+def test_a_region_that_is_paid_for_is_asked_for(ask: Ask, rows: Path, tmp_path: Path) -> None:
+    answer = asked(ask, rows, "claude-haiku-5-5", "--lane", "batch", "--region", "us")
+    assert answer.exit_code == 0, answer.err
+    assert {body["inference_geo"] for _, body in bodies(tmp_path / "out")} == {"us"}
+
+
 def test_a_vendor_without_an_adapter_is_named_with_those_that_have_one(
     ask: Ask, rows: Path
 ) -> None:

@@ -14,7 +14,7 @@ from planner.handoff.build import Frame, UnsendableError
 from planner.handoff.providers import sdk_types
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from planner.handoff.build import Spec
     from planner.workload.prompt import Request
@@ -70,6 +70,10 @@ class Anthropic:
         from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
 
         return sdk_types.checker(MessageCreateParamsNonStreaming)
+
+    def priced(self, region: str | None) -> Mapping[str, tuple[object, ...]]:
+        """Where it is processed: a region costs more, and nothing else keeps rows in it."""
+        return {"inference_geo": (None, "global") if region is None else (region,)}
 
 
 ADAPTER = Anthropic()

@@ -10,7 +10,7 @@ from planner.handoff.build import Frame, UnsendableError
 from planner.handoff.providers import sdk_types
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from planner.handoff.build import Spec
     from planner.workload.prompt import Request
@@ -70,6 +70,11 @@ class OpenAI:
                 "the openai package, whose types every row is checked against, is not installed",
                 hint="pip install 'batch-planner[openai]'",
             ) from None
+
+    def priced(self, region: str | None) -> Mapping[str, tuple[object, ...]]:
+        """One answer a request, at the ordinary rate; its region is its address's."""
+        del region
+        return {"n": (None, 1), "service_tier": (None, "auto", "default")}
 
 
 def _types(endpoint: str) -> Any:
