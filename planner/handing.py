@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -408,6 +409,7 @@ def submitting(path: Path, seat: Seat, terms: Terms) -> Iterator[Handoff]:
         stack.enter_context(ledger.lock(plan.nonce))
         job = next((each for each in ledger.jobs() if each.id == plan.nonce), None)
         if job is None:
+            stack.callback(_unless_admitted, ledger, plan.nonce)
             workload = plans.workload_path(plan, path.parent)
             _sendable(plan, seat, workload)
             rules = _allowed(plan, seat, terms)
@@ -418,6 +420,12 @@ def submitting(path: Path, seat: Seat, terms: Terms) -> Iterator[Handoff]:
         parent = _parent(path, ledger)
         case = _Case(plan=plan, built=built, job=job, rules=rules, parent=parent)
         yield stack.enter_context(_opened(case, ledger, seat, terms))
+
+
+def _unless_admitted(ledger: Ledger, job_id: str) -> None:
+    """Nobody said yes: the prompts that were built for sending do not stay."""
+    if all(each.id != job_id for each in ledger.jobs()):
+        shutil.rmtree(ledger.job_folder(job_id), ignore_errors=True)
 
 
 @contextlib.contextmanager

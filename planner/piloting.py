@@ -100,9 +100,7 @@ def prepare(
     if not drawn.rows:
         raise InputError.of("no-rows", "there is no row in it", where=str(job.workload))
     folder = home.private_folder(home.private_folder(data) / FOLDER)
-    digest = pilots.write(drawn, folder / "rows.jsonl")
-    path = folder / f"{digest[7:19]}.jsonl"
-    (folder / "rows.jsonl").replace(path)
+    path, digest = _written(drawn, folder)
     whole = workload.digest()
     small = replace(job, workload=path, input_format=None, of_rows=None).at_deadline(None, now)
     # The cap bounds what is spent; what is only assumed so far is no reason not to begin.
@@ -127,6 +125,13 @@ def prepare(
         workload=whole,
         numbers=tuple(row.number for row in drawn.rows),
     )
+
+
+def _written(drawn: pilots.Drawn, folder: Path) -> tuple[Path, str]:
+    """The file of the rows, named by its own digest."""
+    made = folder / "rows.jsonl"
+    digest = pilots.write(drawn, made)
+    return made.replace(folder / f"{digest[7:19]}.jsonl"), digest
 
 
 def _of_whole(known: Known | None, whole: str, drawn: str) -> Known | None:

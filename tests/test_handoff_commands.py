@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from planner.handoff import home, rehearsal
 from planner.handoff import plan as plans
-from planner.handoff import rehearsal
 from planner.handoff.ledger import Ledger
 from planner.money import Usd, dollars
 from planner.words import percent
@@ -256,6 +256,21 @@ def test_without_a_key_nothing_is_asked(counter: Counter, monkeypatch: pytest.Mo
     assert answer.exit_code == 4
     assert "set ANTHROPIC_API_KEY" in answer.err
     assert counter.server.record.sent == []
+    assert prompts_kept() == []
+
+
+@pytest.mark.parametrize("said", ["no", "69", ""])
+def test_what_nobody_says_yes_to_is_not_kept(counter: Counter, said: str) -> None:
+    plan = counter.plan()
+    counter.types(said)
+    assert counter("submit", str(plan), *counter.to).exit_code != 0
+    assert prompts_kept() == []
+
+
+def prompts_kept() -> list[Path]:
+    """Files of jobs in the data home, besides their locks."""
+    jobs = home.data_home() / home.JOBS
+    return [each for each in jobs.rglob("*") if each.is_file() and each.suffix != ".lock"]
 
 
 def test_a_key_that_is_refused_is_told_without_the_key(make: Make) -> None:
