@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from planner import drafting
 from planner.catalog import prices
 from planner.errors import InputError, VendorError
-from planner.handoff import home
+from planner.handoff import home, spending
 from planner.handoff import plan as plans
 from planner.handoff import rows as sent
 from planner.handoff.billing import Bill, Book
@@ -159,7 +159,7 @@ class FirstRows:
             book=Book(lanes=(plans.rates_of(card),)),
             lane=lane,
             max_output=plan.request.max_output_tokens,
-            caches=plan.choice.cache,
+            caches=spending.caches(plan),
         )
 
     def _keep(self, replies: Sequence[Reply], turn: int) -> None:

@@ -157,6 +157,7 @@ def purge(ledger: Ledger, name: str, now: datetime) -> tuple[Job, int]:
                 f"{len(waiting)} batches of job {job.id} are not home yet",
                 hint=f"planner resume {job.id}, or planner cancel {job.id}",
             )
+        _apart(ledger, job)
         folder = ledger.job_folder(job.id)
         size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
         if folder.is_dir():
@@ -165,6 +166,16 @@ def purge(ledger: Ledger, name: str, now: datetime) -> tuple[Job, int]:
             ledger.settle(job.id, "done", now, because="purged")
         ledger.note(job.id, "purged", now, bytes=size)
     return ledger.job(job.id), size
+
+
+def _apart(ledger: Ledger, job: Job) -> None:
+    """InputError where another job's answers stand here: they would be offered, and paid, again."""
+    if job.parent is not None and (ledger.job_folder(job.parent) / builds.PLAN).is_file():
+        raise InputError.of(
+            "job-followed",
+            f"job {job.id} holds answers of job {job.parent}, which it followed up",
+            hint=f"planner jobs purge {job.parent} first",
+        )
 
 
 # --- history that others made -----------------------------------------------------------

@@ -273,8 +273,19 @@ def _left_of_cap(ledger: Ledger, job: Job) -> Usd | None:
     """What the job's own cap leaves for the rest of it."""
     if job.cap is None:
         return None
-    spent = ledger.exposure(job.id)
-    return max(difference(job.cap, total((spent.billed, spent.in_flight))), ZERO)
+    spent = [ledger.exposure(each) for each in _family(ledger, job.id)]
+    return max(
+        difference(job.cap, total(each for one in spent for each in (one.billed, one.in_flight))),
+        ZERO,
+    )
+
+
+def _family(ledger: Ledger, job_id: str) -> Iterator[str]:
+    """A job and all that followed it up."""
+    yield job_id
+    for each in ledger.jobs():
+        if each.parent == job_id:
+            yield from _family(ledger, each.id)
 
 
 def planned(

@@ -9,10 +9,10 @@ run begins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from planner.handoff import followup
+from planner.handoff import followup, spending
 from planner.handoff import journal as journals
 from planner.handoff import runner as runners
 from planner.handoff.billing import Bill, Book
@@ -53,7 +53,8 @@ class Leg:
     @property
     def prices(self) -> Prices:
         """What its rows cost."""
-        return Prices.of(self.plan, self.direct.lane)
+        priced = Prices.of(self.plan, self.direct.lane)
+        return replace(priced, caches=spending.caches(self.plan))
 
     @property
     def rows(self) -> int:

@@ -60,10 +60,11 @@ class Prices:
     def ceiling(self, row: Row) -> Usd:
         """The most that one request of the row may cost: a long prompt and the longest answer.
 
-        The count of a row may be off by a factor, but no token is shorter than a byte.
+        The count of a row may be off by a factor, but no token of a text is shorter than a byte;
+        a picture's address is, so it is never below the count.
         ValueError where the lane has no rate for it, which no plan has.
         """
-        prompt = min(len(row.body), DENSEST * row.tokens)
+        prompt = max(row.tokens, min(len(row.body), DENSEST * row.tokens))
         meters = ("input", *WRITES) if self.caches else ("input",)
         prompts: list[dict[str, Any]] = [{each: prompt} for each in meters]
         costs = [self.billed(Usage(output=self.max_output, **each)) for each in prompts]

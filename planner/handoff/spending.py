@@ -70,10 +70,10 @@ def _reachable(plan: Plan, rates: Rates) -> Iterator[Mapping[str, Decimal]]:
 
 def _may_pay(plan: Plan, meter: str) -> bool:
     """Whether a prompt token may be billed on this meter, and not for less than as input."""
-    return meter == INPUT or (meter.startswith(WRITES) and _caches(plan))
+    return meter == INPUT or (meter.startswith(WRITES) and caches(plan))
 
 
-def _caches(plan: Plan) -> bool:
+def caches(plan: Plan) -> bool:
     """Whether a request may write to a cache: it says so, or brings what nobody looked at."""
     return plan.choice.cache or plan.request.prompt is None or _names_cache(plan.request.params)
 

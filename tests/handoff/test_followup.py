@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from planner import standing
+from planner.errors import InputError
 from planner.handoff import followup, spending
 from planner.handoff import plan as plans
+from planner.handoff.ledger import Ledger
 from planner.handoff.rehearsal import Answers, Conduct, Fault, Habits, Pace, RowError, steady
 from planner.money import Usd, total
 from tests.handoff.loop import QUICK, Made, World, made
@@ -268,6 +271,29 @@ def test_what_is_left_of_the_cap_is_the_cap_of_the_rest(
         found = world.follow_up(permanent=True)
         assert found is not None
         assert found.plan.demand.max_cost == cap
+
+
+def test_what_follow_ups_cost_is_off_the_cap_and_their_answers_stay(
+    few: dict[str, Made], tmp_path: Path
+) -> None:
+    cap = Usd(Decimal(10))
+    with World(few["openai"], tmp_path, cap=cap, conduct=STALLED_SOON) as world:
+        world.run()
+        first = world.made
+        found = world.follow_up()
+        assert found is not None
+        world.follow(found)
+        world.run()
+        names = [first.plan.nonce, world.made.plan.nonce]
+        with Ledger.open(world.home) as ledger:
+            spent = [ledger.exposure(each).billed for each in names]
+            left = followup._left_of_cap(ledger, ledger.job(names[0]))
+            assert all(spent)
+            assert left == cap - sum(spent)
+            with pytest.raises(InputError, match=f"holds answers of job {names[0]}"):
+                standing.purge(ledger, names[1], world.time.now())
+            for each in names:
+                standing.purge(ledger, each, world.time.now())
 
 
 def test_a_follow_up_whose_files_were_deleted_is_passed_over(

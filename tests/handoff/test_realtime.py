@@ -17,6 +17,8 @@ from planner.handoff import realtime, results
 from planner.handoff import runner as runners
 from planner.handoff.ledger import Ledger
 from planner.handoff.providers import vendors
+from planner.handoff.rows import Prices, Row
+from planner.handoff.usage import Usage
 from planner.handoff.vendor import Account, Reply
 from planner.money import ZERO, Usd
 from tests.answers import NOW
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from planner.handoff.rows import Row
     from planner.handoff.runner import Outcome, Runner
     from planner.handoff.vendor import RealtimeVendor
 
@@ -135,6 +136,13 @@ def test_what_other_legs_cost_counts_against_the_cap(job: Made, tmp_path: Path) 
     outcome = desk.run()
     assert outcome.stopped == runners.CAPPED
     assert 0 < desk.billed <= Decimal("0.004")
+
+
+def test_a_row_of_few_bytes_and_many_tokens_has_the_ceiling_of_its_tokens(job: Made) -> None:
+    priced = Prices.of(job.plan, LANE)
+    row = Row(index=0, custom_id="x-0", body=b'{"url":"a picture"}', tokens=1600)
+    used = Usage(input=1600, output=job.plan.request.max_output_tokens)
+    assert priced.ceiling(row) == priced.billed(used)
 
 
 def test_doubts_stay_set_aside(job: Made, tmp_path: Path) -> None:
