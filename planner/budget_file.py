@@ -305,6 +305,12 @@ class Read:
 def read(path: Path) -> Read:
     """The file, checked; InputError with every problem, each at its line."""
     document = strict_yaml.read(path)
+    if not isinstance(document.data, dict):
+        raise InputError.of(
+            "budget-file",
+            f"{path} is not a budget",
+            hint="a budget is a mapping with `budget: 1` and `jobs:`; docs/budget.md shows one",
+        )
     file = strict_yaml.validate(document, BudgetFile)
     problems = Collector()
     if not file.jobs:

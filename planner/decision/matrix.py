@@ -293,8 +293,13 @@ def shortfall(options: Sequence[Option], demand: Requirements) -> str:
         return "; ".join((said, *_not_known(running)))
     if running:
         return "; ".join(_not_known(running))
-    reasons = dict.fromkeys(each.gates[0].message for each in options if each.gates)
-    return f"no lane can run this job: {'; '.join(reasons)}"
+    reasons: dict[str, list[str]] = {}
+    for each in options:
+        if each.gates:
+            reasons.setdefault(each.gates[0].message, []).append(each.id.partition("/")[2])
+    alone = len(reasons) == 1
+    named = (m if alone else f"{m} ({', '.join(lanes)})" for m, lanes in reasons.items())
+    return f"no lane can run this job: {'; '.join(named)}"
 
 
 def _not_known(running: Sequence[Option]) -> Iterator[str]:

@@ -5,8 +5,8 @@ stale, so that neither asks the catalog for another opinion: a price that has mo
 stops the hand-off and is named, it is never taken over silently. Pickling the estimate would
 be shorter, and nobody could read, review or diff it.
 
-The id is the digest of the content without the id itself and without the workload's path,
-which is a place and not content: a plan that travels keeps its name.
+The id is the digest of the content without the id itself, the workload's path and the names of
+the templates' files, which are places and not content: a plan that travels keeps its name.
 """
 
 from __future__ import annotations
@@ -307,10 +307,18 @@ def content(plan: Plan) -> dict[str, Any]:
 
 
 def identity(values: Mapping[str, Any]) -> str:
-    """The id of a plan's content."""
-    place = {key: each for key, each in values["workload"].items() if key != "path"}
-    pinned = {key: each for key, each in values.items() if key != "id"} | {"workload": place}
+    """The id of a plan's content: what its files are called, and where they were, is none."""
+    pinned = {key: each for key, each in values.items() if key != "id"}
+    pinned["workload"] = _without(values["workload"], "path")
+    templates = {key: _without(values["request"][key], "name") for key in ("prompt", "system")}
+    pinned["request"] = {**values["request"], **templates}
     return digest(json.dumps(_canonical(pinned), sort_keys=True, separators=(",", ":")))
+
+
+def _without(values: Mapping[str, Any] | None, left_out: str) -> dict[str, Any] | None:
+    if values is None:
+        return None
+    return {key: each for key, each in values.items() if key != left_out}
 
 
 def _canonical(value: Any) -> Any:

@@ -345,3 +345,18 @@ def test_what_moved_between_two_plans(ask: Ask, rows: Path) -> None:
     assert Decimal(cost["after"]) > Decimal(cost["before"])
     back = json.loads(ask("plan-diff", str(after), str(before), "--format", "json").out)
     assert {each["field"]: each for each in back["moved"]}["cost.expected"]["change"][:2] == "-$"
+
+
+def test_where_a_prompt_was_kept_is_not_part_of_the_id(tmp_path: Path, ask: Ask) -> None:
+    ids = []
+    for folder in ("one", "another"):
+        place = tmp_path / folder
+        place.mkdir()
+        (place / "rows.csv").write_text("text\nWhere is it?\n")
+        (place / "prompt.txt").write_text("Answer: {{ text }}")
+        job = ("--prompt-file", str(place / "prompt.txt"), "--model", "claude-haiku-5-5")
+        out = place / "job.plan.yaml"
+        made = ask("plan", str(place / "rows.csv"), *job, "--output-tokens", "9", "-o", str(out))
+        assert made.exit_code == 0, made.err
+        ids.append(plans.read(out).id)
+    assert ids[0] == ids[1]
