@@ -12,13 +12,14 @@ COMPILE := $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras
 
 HERE := not terminal and not browser and not node and not long
 
-.PHONY: help run test test-all bench audit reference pictures format coverage lock clean
+.PHONY: help run test test-all test-long bench audit reference pictures format coverage lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make run       set up, then estimate the shipped sample'
 	@echo 'make test      format, lint, types, import contracts, tests (Python only)'
-	@echo 'make test-all  the tests that need more than Python or take minutes: tmux, Chromium, Node'
+	@echo 'make test-all  the tests that need more than Python: tmux, Chromium, Node'
+	@echo 'make test-long  the tests that take minutes each: crash matrices, storms, large jobs'
 	@echo 'make audit     compare every price with two public datasets (fetches them)'
 	@echo 'make bench     measure anew what benchmarks/RESULTS.md says (an hour)'
 	@echo 'make reference  write docs/reference.md anew, after a command or an option changed'
@@ -42,7 +43,10 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m '$(HERE)'
 
 test-all: $(VENV)/.installed-dev $(VENV)/.aimock
-	$(BIN)/python -m pytest -m 'terminal or browser or node or long'
+	$(BIN)/python -m pytest -m '(terminal or browser or node) and not long'
+
+test-long: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m long
 
 # The packages are data here: fetched beside the environment, never installed or imported. What the
 # catalog itself finds old or ahead is printed and fails nothing: most of it is nobody's mistake.
