@@ -39,6 +39,7 @@ from planner.handoff import (
 )
 from planner.handoff import journal as journals
 from planner.handoff import plan as plans
+from planner.handoff import runner as runners
 from planner.handoff.keys import Key, Secret
 from planner.handoff.ledger import Ledger
 from planner.handoff.providers import vendors
@@ -102,6 +103,8 @@ class Seat:
     narrate: Callable[[Event], None] = _silent
     progress: Callable[[int, int], None] | None = None
     """Of a build: rows and bytes read."""
+    carry_out: realtime.Drive = runners.carry_out
+    """What takes a run of single requests to its end, or to where it is stopped."""
 
     @property
     def now(self) -> datetime:
@@ -213,7 +216,7 @@ class Handoff:
         `reopen`: a job that stopped goes on, since a person has looked at why.
         """
         if self._open.batches is None:
-            return _Direct(self, self._seat, self._terms, self._open, self._room)
+            return _Direct(self, self._seat, self._terms, self._open, self._room, reopen)
         loop = self.loop(self._open.batches, reopen=reopen)
         if self.ready.plan.choice.strategy != "rescue":
             return _Batches(loop)
@@ -227,6 +230,7 @@ class Handoff:
             reopen=reopen,
             most_doubts=self._terms.doubts,
             gate=self._room,
+            drive=self._seat.carry_out,
         )
 
     def loop(self, vendor: BatchVendor, *, reopen: bool = True) -> Submitter:
@@ -344,11 +348,14 @@ class _Direct:
     terms: Terms
     open_: _Open
     room: Callable[[Usd], str | None]
+    reopen: bool
 
     def run(self) -> Step:
         ready, seat, job = self.handoff.ready, self.seat, self.handoff.job
         if job.state == "done":
             return Step(did="done", over="done", because=job.stopped_because)
+        if self._waits(job):
+            return Step(did="stopped", over="stopped", because=job.stopped_because)
         more = self._more(job)
         refused = self.room(more) if more else None
         if refused is not None:
@@ -372,6 +379,7 @@ class _Direct:
             form=self.terms.form,
             most_doubts=self.terms.doubts,
             narrate=seat.narrate,
+            drive=seat.carry_out,
         )
         if outcome.left:
             return Step(did="stopped", over="stopped", because=outcome.stopped)
@@ -379,6 +387,11 @@ class _Direct:
 
     def once(self) -> Step:
         return self.run()
+
+    def _waits(self, job: Job) -> bool:
+        """Whether somebody has to look first; not at an interrupt, which is its own reason."""
+        looked = self.reopen or job.stopped_because == runners.INTERRUPTED
+        return job.state == "stopped" and not looked
 
     def _more(self, job: Job) -> Usd:
         """The most that a run may add to what is spent, or was set aside by one that was killed."""

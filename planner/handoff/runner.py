@@ -46,6 +46,8 @@ TURNED_AWAY: Final = 50
 """Times a row may be turned away while others pass, before it is taken to be at fault."""
 DRAIN: Final = 120.0
 """Seconds that replies are waited for after a stop."""
+GLANCE: Final = 0.05
+"""Seconds between two looks at whether a run is still wanted."""
 RATE_OVER: Final = 30.0
 """Seconds that the rate shown is taken over."""
 DOUBTS_AT_LEAST: Final = 20
@@ -511,10 +513,18 @@ def _too_many(doubts: int) -> str:
     return f"{doubts} requests are in doubt, and may be billed for nothing"
 
 
-def carry_out(runner: Runner, rows: Iterable[Row], vendor: RealtimeVendor) -> Outcome:
+def carry_out(
+    runner: Runner,
+    rows: Iterable[Row],
+    vendor: RealtimeVendor,
+    *,
+    wanted: Callable[[], bool] = lambda: True,
+    patience: float = DRAIN,
+) -> Outcome:
     """Run to the end in this thread, and let the vendor's connections go.
 
     Ctrl-C (or a polite kill) stops sending and waits for what is out; a second one does not wait.
+    So it is once nobody has `wanted` it any more, and `patience` seconds after that.
     """
 
     async def attended() -> Outcome:
@@ -523,9 +533,20 @@ def carry_out(runner: Runner, rows: Iterable[Row], vendor: RealtimeVendor) -> Ou
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
             for each in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(each, runner.interrupt)
+        watch = loop.create_task(_while_wanted(runner, wanted, patience))
         try:
             return await runner.run(rows)
         finally:
+            watch.cancel()
             await vendor.close()
 
     return asyncio.run(attended())
+
+
+async def _while_wanted(runner: Runner, wanted: Callable[[], bool], patience: float) -> None:
+    """The machine's own time: a person waits, whatever the run's clock says."""
+    while wanted():  # noqa: ASYNC110 -- asked, not told: whoever waits is in another thread
+        await asyncio.sleep(GLANCE)
+    runner.interrupt()
+    await asyncio.sleep(patience)
+    runner.interrupt()

@@ -2,7 +2,9 @@
 
 Knows the hand-off and nothing of widgets; every function is called in a thread. A thread that
 waits for a vendor wakes as soon as it is not wanted any more: leaving is no reason to lose a
-job, which the ledger holds, and no reason to wait for a poll.
+job, which the ledger holds, and no reason to wait for a poll. A run of single requests sends
+nothing more then, and waits a little for replies that are on their way: what is dropped may be
+paid for, and is sent again.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Event
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 LOOK = 0.05
 """Seconds between two looks at whether a waiting thread is still wanted."""
+PATIENCE = 10.0
+"""Seconds that replies are waited for once nobody wants a run any more."""
 
 
 def drafted(desk: Desk, answer: Answer, option: str) -> Path:
@@ -183,11 +188,24 @@ class Hands:
 
     def _seat(self, wanted: Callable[[], bool]) -> Seat:
         from planner import handing
+        from planner.handoff import runner
 
-        return handing.Seat(catalog=self.desk.catalog(), clock=self._clock(wanted), data=self.data)
+        return handing.Seat(
+            catalog=self.desk.catalog(),
+            clock=self._clock(wanted),
+            data=self.data,
+            carry_out=partial(
+                runner.carry_out,
+                wanted=lambda: not self.leaving.is_set() and wanted(),
+                patience=PATIENCE,
+            ),
+        )
 
     def _clock(self, wanted: Callable[[], bool]) -> Clock:
-        """Time that goes on only while somebody wants to know."""
+        """Time that goes on only while somebody wants to know; a run's pauses are its own.
+
+        A pause that raised would tear the run's requests off, and they may be paid for.
+        """
 
         def check() -> None:
             if self.leaving.is_set() or not wanted():
@@ -204,13 +222,7 @@ class Hands:
                 left -= LOOK
             return None
 
-        async def pause(seconds: float) -> None:
-            left = seconds
-            while left > 0:
-                check()
-                await asyncio.sleep(min(LOOK, left))
-                left -= LOOK
-
+        pause = asyncio.sleep if self._time is None else self._time.pause
         return Clock(now=self.desk.clock, sleep=sleep, pause=pause)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from planner import catalog
 from planner.handoff import build as builds
+from planner.handoff import journal as journals
 from planner.handoff import plan as plans
 from planner.handoff import rehearsal
 from planner.handoff.build import Shard
@@ -23,6 +24,7 @@ from planner.tui.app import PlannerApp
 from planner.tui.desk import Desk
 from planner.tui.hands import Hands, UnwantedError
 from tests.answers import NOW
+from tests.handoff import direct_world
 from tests.handoff import jobs as made
 from tests.tui.frames import Seat, check, figures, frame, line_with
 
@@ -336,3 +338,33 @@ async def test_leaving_wakes_a_thread_that_waits_for_a_vendor(facts: Catalog) ->
     hands.leaving.set()
     waiting.join(timeout=10)
     assert not waiting.is_alive()
+
+
+def test_leaving_a_run_of_single_requests_waits_for_those_that_are_out(
+    tmp_path: Path, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = direct_world.made("anthropic", tmp_path / "job", rows=200)
+    path = tmp_path / "job" / "job.plan.yaml"
+    plans.write(job.plan, path)
+    time, facts = rehearsal.clock.Leaping(NOW, 20), catalog.load()
+    hands = Hands(
+        Desk(catalog_loader=lambda: facts, clock=time.now, on=NOW.date()), time=time.clock
+    )
+    conduct = rehearsal.Conduct(latency=rehearsal.laws.Latency(base=4.0))
+    with rehearsal.Server(clock=time.clock, conduct=conduct) as server:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-made-up")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url("anthropic"))
+
+        def wanted() -> bool:
+            return len(server.record.sent) < 20
+
+        said = hands.submit(path, wanted, lambda _ready: True)
+        assert said is not None
+        assert "interrupted" in said.text
+        stood = journals.standing(book.ledger.job_folder(job.plan.nonce))
+        assert 0 < len(stood.done) < 200
+        assert (stood.ambiguous, stood.open) == (0, {}), "none is torn off"
+        assert hands.follow(job.plan.nonce, lambda: True).text == "done"
+        paid = direct_world.paid(server, "anthropic")
+    assert len(paid) == 200
+    assert set(paid.values()) == {1}, "none is paid for twice"
