@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner.handoff import home, rehearsal
+from planner import handing
+from planner.errors import VendorError
+from planner.handoff import home, rehearsal, submit
 from planner.handoff import plan as plans
 from planner.handoff.ledger import Ledger
 from planner.money import Usd, dollars
@@ -366,6 +368,65 @@ def test_all_jobs_are_resumed_side_by_side(counter: Counter) -> None:
     assert answer.out.count("is done") == 2
     assert counter.paid == 2
     assert "every job is over" in counter("resume").err
+
+
+def test_all_jobs_are_resumed_but_those_that_wait_for_a_person(make: Make) -> None:
+    """Nobody has looked at why the first rows were refused, so the rest is not sent."""
+    wrong = rehearsal.RowError(message="max_tokens: too many")
+    counter = make(conduct=rehearsal.Conduct(answers=rehearsal.Answers(refused=1, error=wrong)))
+    assert counter.submit(counter.plan(), "--canary", "3").exit_code == 4
+    stopped = counter.job
+    plan = counter.plan("--max-output-tokens", "40", name="other")
+    assert counter.submit(plan, "--once").exit_code == 0
+    answer = counter("resume")
+    assert answer.exit_code == 1
+    assert counter.paid == 1, "the other job's batch alone"
+    assert f"{stopped} waits for you; it goes on with planner resume {stopped}" in answer.err
+    with counter.ledger as ledger:
+        states = {each.id: each.state for each in ledger.jobs()}
+    assert states.pop(stopped) == "stopped"
+    assert list(states.values()) == ["done"]
+    counter(*f"resume {stopped}".split())
+    assert counter.paid == 2
+
+
+def test_single_requests_that_stopped_wait_for_a_person(counter: Counter) -> None:
+    plan = counter.plan("--choose", "claude-haiku-5-5/standard", "--tier", "start")
+    most = plans.read(plan).cost.ceiling
+    assert counter.submit(plan, "--yes", "--max-cost", str(most / 2)).exit_code == 1
+    sent = len(counter.server.record.calls("anthropic.messages.create"))
+    answer = counter("resume", "--max-cost", "5")
+    assert answer.exit_code == 1
+    assert f"planner resume {counter.job}" in answer.err
+    assert len(counter.server.record.calls("anthropic.messages.create")) == sent
+    with counter.ledger as ledger:
+        ledger.settle(counter.job, "stopped", counter.time.now(), because="interrupted")
+    assert counter("resume", "--max-cost", "5").exit_code == 0
+
+
+@pytest.mark.parametrize("where", ["admit", "drive", "step"])
+def test_a_job_that_cannot_go_on_ends_no_other_one(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    for limit in ("40", "50"):
+        plan = counter.plan("--max-output-tokens", limit, name=limit)
+        assert counter.submit(plan, "--once").exit_code == 0
+    with counter.ledger as ledger:
+        first, other = (each.id for each in ledger.jobs())
+    right: Any = submit.Submitter.step if where == "step" else getattr(handing.Handoff, where)
+
+    def wrong(self: Any, *args: Any, **named: Any) -> Any:
+        if (self.desk if where == "step" else self).job.id == first:
+            raise VendorError.of("no-answer", "nobody is there")
+        return right(self, *args, **named)
+
+    owner = submit.Submitter if where == "step" else handing.Handoff
+    monkeypatch.setattr(owner, where, wrong)
+    answer = counter("resume")
+    assert answer.exit_code == 4
+    assert "nobody is there" in answer.err
+    with counter.ledger as ledger:
+        assert [ledger.job(each).state for each in (first, other)] == ["open", "done"]
 
 
 # --- rows without an answer -------------------------------------------------------------

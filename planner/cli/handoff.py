@@ -409,8 +409,12 @@ def _resume(arguments: Arguments, clock: Clock) -> int:
 
 
 def _resume_all(arguments: Arguments, clock: Clock, narrator: Narrator) -> int:
-    """Every job that is not over, side by side; the worst of their exit codes."""
-    from planner import handing, standing
+    """Every job that is not over, side by side; the worst of their exit codes.
+
+    Of a job that stopped only what is out is brought home: whoever resumes them all has not
+    looked at why each of them stopped.
+    """
+    from planner import standing
 
     seat, terms = _seat(arguments, clock, narrator), _terms(arguments)
     with standing.home_ledger(seat.data) as ledger:
@@ -418,19 +422,13 @@ def _resume_all(arguments: Arguments, clock: Clock, narrator: Narrator) -> int:
     if not names:
         print("nothing to resume: every job is over", file=sys.stderr)
         return YES
-    codes = [YES]
     with _safely(lambda: ""), contextlib.ExitStack() as stack:
-        going: list[tuple[Handoff, Any]] = []
-        for name in names:
-            try:
-                handoff = stack.enter_context(handing.resuming(name, seat, terms))
-            except PlannerError as refused:
-                print(refused.render(), file=sys.stderr)
-                codes.append(refused.exit_code)
-                continue
-            handoff.admit()
-            going.append((handoff, handoff.drive(reopen=not arguments.get("once"))))
-        codes += _side_by_side(going, arguments, seat)
+        opened = [_one_of_all(stack, name, seat, terms) for name in names]
+        codes = [each for each in opened if isinstance(each, int)]
+        going = [each for each in opened if not isinstance(each, int)]
+        codes += _side_by_side(list(going), arguments, seat)
+        for handoff, _drive in going:
+            _who_waits(handoff)
     return max(codes)
 
 
@@ -440,6 +438,32 @@ def _goes_on(ledger: Any, it: Any) -> bool:
     return it.plan is not None and not it.running and not rescue.over(ledger, it.job)
 
 
+def _one_of_all(
+    stack: contextlib.ExitStack, name: str, seat: Seat, terms: Terms
+) -> tuple[Handoff, Any] | int:
+    """A job and what drives it; the exit code where it cannot go on, which ends no other one."""
+    from planner import handing
+
+    try:
+        handoff = stack.enter_context(handing.resuming(name, seat, terms))
+        handoff.admit()
+        return handoff, handoff.drive(reopen=False)
+    except PlannerError as refused:
+        return _told(refused)
+
+
+def _told(refused: PlannerError) -> int:
+    print(refused.render(), file=sys.stderr)
+    return refused.exit_code
+
+
+def _who_waits(handoff: Handoff) -> None:
+    """A job that a person has to look at, and the line that goes on with it."""
+    job = handoff.job
+    if job.state == "stopped":
+        print(f"{job.id} waits for you; it goes on with planner resume {job.id}", file=sys.stderr)
+
+
 def _side_by_side(
     going: list[tuple[Handoff, Any]], arguments: Arguments, seat: Seat
 ) -> Iterator[int]:
@@ -447,18 +471,27 @@ def _side_by_side(
     while going:
         waits = []
         for pair in tuple(going):
-            handoff, drive = pair
-            step = drive.once()
-            if step.over is not None:
-                yield _over(handoff, arguments)
-            elif arguments.get("once"):
-                yield _stepped(handoff, step)
+            found = _next_step(*pair, arguments)
+            if isinstance(found, int):
+                going.remove(pair)
+                yield found
             else:
-                waits.append(step.wait)
-                continue
-            going.remove(pair)
+                waits.append(found)
         if waits and min(waits) > 0:
             seat.clock.sleep(min(waits))
+
+
+def _next_step(handoff: Handoff, drive: Any, arguments: Arguments) -> int | float:
+    """Seconds until the step after this one (a float), or the exit code where none follows."""
+    try:
+        step = drive.once()
+        if step.over is not None:
+            return _over(handoff, arguments)
+        if arguments.get("once"):
+            return _stepped(handoff, step)
+    except PlannerError as refused:
+        return _told(refused)
+    return float(step.wait)
 
 
 def _fetch_flags(made: Parser) -> None:
