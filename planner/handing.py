@@ -642,6 +642,9 @@ def asked(question: Callable[[], Any]) -> Any:
 def refused(ledger: Ledger, job: Job) -> bool:
     """Whether a job that stopped did so because of what its vendor said."""
     because = job.stopped_because or ""
+    said = [each for each in ledger.events(job.id) if each.kind == realtime.REFUSED]
+    if said and said[-1].facts.get("because") == job.stopped_because:
+        return True
     return any(
         each.state in ("rejected", "invalid") or (each.error is not None and each.error in because)
         for each in ledger.attempts(job.id)

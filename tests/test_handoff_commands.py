@@ -743,6 +743,30 @@ def test_a_plan_of_the_ordinary_lane_is_sent_row_by_row(counter: Counter) -> Non
     assert "+ done" in counter("jobs").out
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [{"kind": "status", "status": 401}, {"kind": "status", "status": 403}, {"kind": "spend_limit"}],
+    ids=["key", "rights", "spending"],
+)
+def test_single_requests_that_the_vendor_refuses_are_exit_4(
+    make: Make, refusal: dict[str, Any]
+) -> None:
+    counter = make(faults=[rehearsal.Fault(on="anthropic.messages.create", **refusal)])
+    plan = counter.plan("--choose", "claude-haiku-5-5/standard", "--tier", "start")
+    answer = counter.submit(plan)
+    assert answer.exit_code == 4, answer.err
+    assert "is stopped" in answer.out
+    assert counter("resume").exit_code == 4, "it waits for a person, for the same reason"
+    assert counter("resume", counter.job).exit_code == 0
+
+
+def test_a_cap_after_a_refusal_is_no_refusal(make: Make) -> None:
+    counter = make(faults=[rehearsal.Fault(on="anthropic.messages.create", kind="spend_limit")])
+    plan = counter.plan("--choose", "claude-haiku-5-5/standard", "--tier", "start")
+    assert counter.submit(plan).exit_code == 4
+    assert counter("resume", counter.job, "--max-cost", "0.0001").exit_code == 1
+
+
 def test_a_rescue_is_announced_and_carried_out(make: Make) -> None:
     never = rehearsal.Pace(stall_at=5)
     counter = make(conduct=rehearsal.Conduct(turnaround=rehearsal.steady(never)))

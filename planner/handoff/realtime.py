@@ -10,7 +10,7 @@ run begins.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from planner.handoff import followup, spending
 from planner.handoff import journal as journals
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from planner.handoff.vendor import RealtimeVendor, RowResult
 
     Drive = Callable[[Runner, Iterable[Row], RealtimeVendor], Outcome]
+
+REFUSED: Final = "vendor refused"
+"""Event of the ledger: a run stopped because of what the vendor said of the key or the account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,8 @@ def send(
         skipped = _Either(journal.standing.done, others)
         rows = rows_of(leg.folder, leg.shards, leg.direct.envelope, done=skipped)
         outcome = drive(runner, rows, vendor)
+        if outcome.refused:
+            ledger.note(leg.job, REFUSED, leg.clock.now(), because=outcome.stopped)
         charge(leg, plus(journal.standing.held, journal.standing.out))
     finally:
         journal.close()

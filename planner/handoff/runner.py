@@ -124,6 +124,8 @@ class Outcome:
     stopped: str | None
     """Why rows are left: INTERRUPTED, CAPPED, or what the vendor said; None: none are."""
     seconds: float
+    refused: bool = False
+    """Whether it stopped because the vendor refused: the key, or more spending."""
 
     @property
     def left(self) -> int:
@@ -179,6 +181,7 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopped: str | None = None
+        self._refused = False
         self._answers: list[Answer] = []
         self._turned_away: dict[int, tuple[int, int]] = {}
         self._answered = 0
@@ -397,6 +400,7 @@ class Runner:
         """What one reply says of all others."""
         self._answered += reply.kind == "answered"
         if reply.stop is not None:
+            self._refused = self._refused or self._stopped is None
             self._stop(reply.stop)
         if reply.kind != "not_sent":
             self._reached = now
@@ -506,6 +510,7 @@ class Runner:
             usage=standing.usage,
             stopped=self._stopped,
             seconds=self._now(),
+            refused=self._refused,
         )
 
 
