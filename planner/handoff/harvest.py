@@ -13,6 +13,7 @@ from planner.handoff import results
 from planner.handoff.billing import Bill, Book
 from planner.handoff.desk import FAILURES, Step, sha256, standing, waiting
 from planner.handoff.vendor import RefusedError
+from planner.money import ZERO, difference, total
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,14 +159,28 @@ class Harvest:
             counted.add(row)
             if row.result is not None and row.result.usage is not None:
                 bill.add(row.result.usage, desk.plan.choice.lane)
-        known = [each for each in bill.lines if each.amount is not None]
-        desk.ledger.bill(desk.job.id, "batch", known, desk.now, shard=attempt.shard)  # type: ignore[arg-type]  # their rates are known
-        for line in bill.lines:
-            if line.amount is None:
-                told = {"meter": line.meter, "quantity": line.quantity}
-                desk.ledger.note(desk.job.id, "unpriced", desk.now, shard=attempt.shard, **told)
-                desk.tell("unpriced", attempt, **told)
+        self._charge(attempt, bill)
         return counted
+
+    def _charge(self, attempt: Attempt, bill: Bill) -> None:
+        """What is known of the bill; the rest of the ceiling stays aside where a rate is not."""
+        desk = self._desk
+        known = [each for each in bill.lines if each.amount is not None]
+        billed = total(each.amount for each in known if each.amount is not None)
+        unpriced = [each for each in bill.lines if each.amount is None]
+        aside = max(difference(attempt.ceiling, billed), ZERO) if unpriced else ZERO
+        desk.ledger.bill(
+            desk.job.id,
+            "batch",
+            known,  # type: ignore[arg-type]  # their rates are known
+            desk.now,
+            shard=attempt.shard,
+            aside=aside,
+        )
+        for line in unpriced:
+            told = {"meter": line.meter, "quantity": line.quantity}
+            desk.ledger.note(desk.job.id, "unpriced", desk.now, shard=attempt.shard, **told)
+            desk.tell("unpriced", attempt, **told)
 
 
 def outcomes(counted: Tally) -> dict[str, Any]:

@@ -364,11 +364,20 @@ class Ledger:
     # --- money --------------------------------------------------------------------------
 
     def bill(
-        self, job_id: str, leg: Leg, lines: Iterable[Line], now: datetime, *, shard: int = 0
+        self,
+        job_id: str,
+        leg: Leg,
+        lines: Iterable[Line],
+        now: datetime,
+        *,
+        shard: int = 0,
+        aside: Usd = ZERO,
     ) -> None:
         """What a shard (or a leg without shards) cost: replaces what was said of it before.
 
-        So a merge that is repeated counts once. The day that counts is the first one.
+        So a merge that is repeated counts once. The day that counts is the first one. `aside`:
+        what the shard may cost beyond its lines, because some of it has no rate yet; it stays
+        in flight until a bill says that nothing does.
         """
         key = (job_id, leg, shard)
         with self._transaction("bill") as db:
@@ -381,6 +390,7 @@ class Ledger:
                 what = {"meter": line.meter, "over": line.over, "quantity": line.quantity}
                 day = {"at": first or records.text(now)}
                 _insert(db, "charge", {**values, **what, **amounts, **day})
+            self._set_aside(job_id, _of_shard(leg, shard), aside)
 
     def billed(self, job_id: str, *, shard: int | None = None) -> tuple[Charge, ...]:
         """The bill of a job (or of one shard) by leg, lane, meter and tier."""
@@ -407,12 +417,19 @@ class Ledger:
 
     def hold(self, job_id: str, leg: Leg, amount: Usd) -> None:
         """The ceiling of what a leg without shards has in flight: replaces the one before."""
-        with self._transaction("hold") as db:
-            db.execute(
-                "INSERT INTO hold VALUES (?, ?, ?) "
-                "ON CONFLICT (job, leg) DO UPDATE SET amount = excluded.amount",
-                (job_id, leg, records.money(amount)),
-            )
+        with self._transaction("hold"):
+            self._set_aside(job_id, leg, amount)
+
+    def _set_aside(self, job_id: str, what: str, amount: Usd) -> None:
+        """A row for what is held; nothing is held by a name that was never there."""
+        if not amount:
+            self._db.execute("DELETE FROM hold WHERE job = ? AND leg = ?", (job_id, what))
+            return
+        self._db.execute(
+            "INSERT INTO hold VALUES (?, ?, ?) "
+            "ON CONFLICT (job, leg) DO UPDATE SET amount = excluded.amount",
+            (job_id, what, records.money(amount)),
+        )
 
     def spent(self, since: datetime | None = None) -> tuple[Spent, ...]:
         """What each job was billed from a moment on, and has in flight whenever it was sent."""
@@ -440,6 +457,8 @@ class Ledger:
             f"SELECT job, ceiling AS amount FROM attempt WHERE state IN ({marks}) "  # noqa: S608 -- question marks
             "AND NOT EXISTS (SELECT 1 FROM charge WHERE charge.job = attempt.job "
             "AND charge.leg = 'batch' AND charge.shard = attempt.shard) "
+            "AND NOT EXISTS (SELECT 1 FROM hold WHERE hold.job = attempt.job "
+            "AND hold.leg = 'batch ' || attempt.shard) "
             "UNION ALL SELECT job, amount FROM hold",
             out,
         )
@@ -507,6 +526,11 @@ class Ledger:
             "SELECT * FROM job WHERE id = ?", (job_id,)
         ).fetchone()
         return row
+
+
+def _of_shard(leg: Leg, shard: int) -> str:
+    """The name under which something of one shard is held: what its bill could not price."""
+    return f"{leg} {shard}"
 
 
 # --- the file ---------------------------------------------------------------------------

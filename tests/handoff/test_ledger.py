@@ -202,6 +202,26 @@ def test_a_ceiling_counts_until_its_shard_is_billed(ledger: Ledger) -> None:
     assert ledger.spent() == (spent,)
 
 
+@pytest.mark.parametrize("lines", [[], [line(1000)]], ids=["nothing known", "some known"])
+def test_what_a_bill_cannot_price_stays_aside_until_one_can(
+    ledger: Ledger, lines: list[CostComponent]
+) -> None:
+    job = jobs.admitted(ledger, 2)
+    one, other = ledger.attempts(job.id)
+    one = ledger.move(ledger.move(sent(ledger, one), "ended", NOW), "fetched", NOW)
+    ledger.move(other, "send", NOW)
+    aside = Usd(Decimal("0.75"))
+    for _ in range(2):
+        ledger.bill(job.id, "batch", lines, NOW, aside=aside)
+        assert ledger.exposure(job.id).in_flight == aside + jobs.CEILING
+    ledger.move(one, "merged", NOW)
+    assert ledger.exposure(job.id).in_flight == aside + jobs.CEILING
+    ledger.bill(job.id, "batch", [], NOW, shard=1)
+    assert ledger.exposure(job.id).in_flight == aside + jobs.CEILING, "another shard's bill"
+    ledger.bill(job.id, "batch", [line(2000)], NOW)
+    assert ledger.exposure(job.id).in_flight == jobs.CEILING
+
+
 def test_what_was_lost_stays_at_its_ceiling_and_a_refusal_costs_nothing(ledger: Ledger) -> None:
     job = jobs.admitted(ledger, 2)
     one, other = ledger.attempts(job.id)

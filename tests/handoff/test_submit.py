@@ -12,6 +12,7 @@ import pytest
 
 from planner.errors import InputError
 from planner.handoff import spending
+from planner.handoff.billing import Book
 from planner.handoff.ledger import Ledger
 from planner.handoff.rehearsal import Answers, Conduct, Fault, Habits, Pace, RowError, steady
 from planner.handoff.sending import Queue
@@ -635,6 +636,33 @@ def test_a_cap_without_room_stops_and_says_what_would_do(small: Made, tmp_path: 
         world.cap = plus(first, second)
         step = world.run()
         assert (step.over, world.paid()) == ("done", [1, 1])
+
+
+def test_a_shard_that_cannot_be_priced_counts_at_its_ceiling(
+    small: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows what a meter without a rate costs, and it is not nothing."""
+    right = Book.rate
+
+    def unknown(self: Book, key: Any) -> Any:
+        return None if key[1] == "output" else right(self, key)
+
+    monkeypatch.setattr(Book, "rate", unknown)
+    first, second = spending.ceilings(small.plan, small.shards)
+    cap = Usd(plus(first, second) - Decimal("0.0000001"))
+    with World(small, tmp_path, cap=cap) as world:
+        step = world.run()
+        assert (step.over, creates(world)) == ("stopped", 1), "the first still holds its ceiling"
+        with Ledger.open(world.home) as ledger:
+            spent = ledger.exposure(small.plan.nonce)
+        assert spent.billed > 0
+        assert spent.in_flight > 0
+        assert plus(spent.billed, spent.in_flight) == first
+    with World(small, tmp_path) as world:
+        assert world.run().over == "done"
+        with Ledger.open(world.home) as ledger:
+            spent = ledger.exposure(small.plan.nonce)
+        assert plus(spent.billed, spent.in_flight) == plus(first, second)
 
 
 def test_a_gate_stops_a_shard_and_says_why(small: Made, tmp_path: Path) -> None:
