@@ -375,21 +375,18 @@ class Ledger:
     ) -> None:
         """What a shard (or a leg without shards) cost: replaces what was said of it before.
 
-        So a merge that is repeated counts once. The day that counts is the first one. `aside`:
+        So a merge that is repeated counts once. What was charged before keeps its day, and only
+        what is more is of `now`; where it is less, the newest charges shrink. `aside`:
         what the shard may cost beyond its lines, because some of it has no rate yet; it stays
         in flight until a bill says that nothing does.
         """
         key = (job_id, leg, shard)
         with self._transaction("bill") as db:
             where = "WHERE job = ? AND leg = ? AND shard = ?"
-            first = db.execute(f"SELECT min(at) AS at FROM charge {where}", key).fetchone()["at"]  # noqa: S608 -- constants
+            before = db.execute(f"SELECT * FROM charge {where} ORDER BY at, rowid", key).fetchall()  # noqa: S608 -- constants
             db.execute(f"DELETE FROM charge {where}", key)  # noqa: S608 -- constants
-            for line in lines:
-                values = {"job": job_id, "leg": leg, "shard": shard, "lane": line.lane}
-                amounts = {"rate": records.money(line.rate), "amount": records.money(line.amount)}
-                what = {"meter": line.meter, "over": line.over, "quantity": line.quantity}
-                day = {"at": first or records.text(now)}
-                _insert(db, "charge", {**values, **what, **amounts, **day})
+            for values in records.booked(before, lines, now):
+                _insert(db, "charge", {"job": job_id, "leg": leg, "shard": shard, **values})
             self._set_aside(job_id, _of_shard(leg, shard), aside)
 
     def billed(self, job_id: str, *, shard: int | None = None) -> tuple[Charge, ...]:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from planner.decision.turnaround import FinishedJob
 from planner.handoff.vendor import Account, Counts
-from planner.money import Rate, Usd, plain
+from planner.money import Rate, Usd, amount, difference, plain
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from planner.decision.turnaround import State as Ending
     from planner.handoff.build import Shard
@@ -281,6 +281,33 @@ def attempt_of(row: sqlite3.Row) -> Attempt:
             "counts": None if counts is None else Counts(**json.loads(counts)),
         }
     )
+
+
+def booked(
+    before: Sequence[sqlite3.Row], lines: Iterable[Line], now: datetime
+) -> Iterator[dict[str, Any]]:
+    """A bill's lines as columns of charges, each part at the time when it was charged first.
+
+    `before` are the charges that stood for the same, the oldest first; they keep their time as
+    far as the lines still reach, and what is more is of `now`.
+    """
+    stood: dict[tuple[str, str, int | None], list[sqlite3.Row]] = {}
+    for row in before:
+        stood.setdefault((row["lane"], row["meter"], row["over"]), []).append(row)
+    for line in lines:
+        what = {"lane": line.lane, "meter": line.meter, "over": line.over}
+        left, unpaid = line.quantity, line.amount
+        parts = []
+        for row in stood.pop((line.lane, line.meter, line.over), []):
+            kept = min(row["quantity"], left)
+            if kept:
+                parts.append((row["at"], kept, amount(kept, line.rate)))
+                left, unpaid = left - kept, difference(unpaid, parts[-1][2])
+        if left or not parts:
+            parts.append((text(now), left, unpaid))
+        for at, quantity, paid in parts:
+            sums = {"quantity": quantity, "rate": money(line.rate), "amount": money(paid)}
+            yield {**what, **sums, "at": at}
 
 
 def by_key(item: tuple[tuple[Any, ...], object]) -> tuple[Any, ...]:

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from planner.decision.cost import CostComponent
 from planner.decision.turnaround import FinishedJob
 from planner.errors import InputError
-from planner.handoff import home, states
+from planner.handoff import home, policy, states
 from planner.handoff.ledger import Attempt, Ledger, Spent
 from planner.handoff.vendor import Counts
-from planner.money import ZERO, Rate, Usd, amount
+from planner.money import ZERO, Rate, Usd, amount, plus
 from tests.answers import NOW
 from tests.handoff import jobs
 
@@ -230,12 +230,51 @@ def test_what_was_lost_stays_at_its_ceiling_and_a_refusal_costs_nothing(ledger: 
     assert ledger.exposure(job.id).in_flight == jobs.CEILING
 
 
-def test_the_day_of_a_charge_is_the_first_one(ledger: Ledger) -> None:
+@given(said=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=6))
+@settings(max_examples=30)
+def test_each_day_has_what_was_charged_on_it(said: list[tuple[int, int]]) -> None:
+    """Figures that grow book only what is more; the same figures again change nothing."""
+    with tempfile.TemporaryDirectory() as folder, Ledger.open(Path(folder)) as ledger:
+        job = jobs.admitted(ledger)
+        read = written = 0
+        for day, (more_read, more_written) in enumerate(said):
+            read, written = read + more_read, written + more_written
+            lines = [line(read), line(written, "10", "output")]
+            ledger.bill(job.id, "realtime", lines, NOW + timedelta(days=day))
+            ledger.bill(job.id, "realtime", lines, NOW + timedelta(days=day + 100))
+            assert ledger.exposure(job.id).billed == sum(each.amount for each in lines)
+            assert {each.meter: each.quantity for each in ledger.billed(job.id)} == {
+                "input": read,
+                "output": written,
+            }
+            today = ledger.spent(NOW + timedelta(days=day))
+            added = amount(more_read, Rate(Decimal("2.5")))
+            added = plus(added, amount(more_written, Rate(Decimal(10))))
+            assert sum(each.billed for each in today) == added
+
+
+def test_the_cap_of_a_day_sees_what_a_run_of_two_days_spent_on_it(ledger: Ledger) -> None:
     job = jobs.admitted(ledger)
-    ledger.bill(job.id, "batch", [line(1000)], NOW)
-    ledger.bill(job.id, "batch", [line(2000)], NOW + timedelta(days=1))
-    assert ledger.spent(NOW + timedelta(seconds=1)) == ()
-    assert ledger.spent(NOW)[0].billed == Usd(Decimal("0.005"))
+    rules = policy.Policy(daily_cap=Usd(Decimal(1)))
+    later = NOW + timedelta(days=1)
+    ledger.bill(job.id, "realtime", [line(100_000)], NOW)
+    assert policy.room(rules, ledger, NOW) == Decimal("0.75")
+    assert policy.room(rules, ledger, later) == 1
+    ledger.bill(job.id, "realtime", [line(300_000)], later)
+    assert policy.room(rules, ledger, later) == Decimal("0.5")
+    assert ledger.exposure(job.id).billed == Decimal("0.75")
+
+
+def test_a_bill_that_shrinks_takes_from_the_newest_day(ledger: Ledger) -> None:
+    job = jobs.admitted(ledger)
+    first, second = NOW, NOW + timedelta(days=1)
+    ledger.bill(job.id, "batch", [line(1000)], first)
+    ledger.bill(job.id, "batch", [line(3000)], second)
+    ledger.bill(job.id, "batch", [line(1500)], second + timedelta(days=1))
+    assert ledger.spent(second)[0].billed == amount(500, Rate(Decimal("2.5")))
+    ledger.bill(job.id, "batch", [line(400)], second + timedelta(days=1))
+    assert ledger.spent(second) == ()
+    assert ledger.spent(first)[0].billed == amount(400, Rate(Decimal("2.5")))
 
 
 def test_a_leg_without_shards_holds_what_it_has_in_flight(ledger: Ledger) -> None:
