@@ -78,9 +78,19 @@ def _check(arguments: Arguments, clock: Clock) -> int:
     if "live" in arguments:
         from planner.handoff.providers import live
 
+        _may_be_asked(model.provider)
         now = live.live(catalog, model, answer.support.lane.id, on=on)
     write(facts.CHECK[arguments.get("format", "table")](answer, now), arguments)
     return {"yes": YES, "no": NO}.get(answer.support.state, UnknownFactError.exit_code)
+
+
+def _may_be_asked(provider: str) -> None:
+    """InputError where the policy forbids the vendor, or the address that a key is shown at."""
+    from planner.handoff import policy
+    from planner.handoff.providers import live, vendors
+
+    if provider in live.SOURCES:
+        policy.check_place(policy.read(), provider, vendors.address(provider))
 
 
 # --- prices -----------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.answers import Answer, Ask
 
@@ -268,3 +269,39 @@ def test_a_vendor_that_is_not_asked(ask: Ask, vendor: Vendor) -> None:
         "error[no-live]: planner asks nothing of xAI itself\n"
         "  hint: --live works for anthropic, openai\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("rules", "named"),
+    [
+        ("vendors: [openai]", "vendor anthropic; allowed: openai"),
+        ("base_urls: ['https://api.anthropic.com']", "allowed: https://api.anthropic.com"),
+    ],
+    ids=["vendor", "address"],
+)
+def test_what_a_policy_forbids_is_not_asked(
+    vendor: Vendor,
+    ask: Ask,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rules: str,
+    named: str,
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "planner").mkdir()
+    (tmp_path / "planner" / "policy.yaml").write_text(f"{rules}\n")
+    answer = ask("check", HAIKU, "--live")
+    assert answer.exit_code == 2
+    assert named in answer.err
+    assert vendor.asked == []
+    assert ask("check", HAIKU).exit_code == 0, "the catalog asks nobody"
+
+
+def test_what_a_policy_allows_is_asked(
+    vendor: Vendor, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "planner").mkdir()
+    (tmp_path / "planner" / "policy.yaml").write_text("vendors: [anthropic]\n")
+    ask("check", HAIKU, "--live")
+    assert vendor.asked
