@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from planner.errors import InputError
 from planner.handoff import build as builds
 from planner.handoff import plan as plans
-from planner.handoff import results
+from planner.handoff import results, spending
 from planner.money import ZERO, Rate, Usd, amount, difference, scaled, total
 from planner.words import iso
 
@@ -273,11 +273,8 @@ def _left_of_cap(ledger: Ledger, job: Job) -> Usd | None:
     """What the job's own cap leaves for the rest of it."""
     if job.cap is None:
         return None
-    spent = [ledger.exposure(each) for each in _family(ledger, job.id)]
-    return max(
-        difference(job.cap, total(each for one in spent for each in (one.billed, one.in_flight))),
-        ZERO,
-    )
+    family = (spending.purse(ledger, ledger.job(each)) for each in _family(ledger, job.id))
+    return max(difference(job.cap, total(each.committed for each in family)), ZERO)
 
 
 def _family(ledger: Ledger, job_id: str) -> Iterator[str]:

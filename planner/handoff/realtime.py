@@ -157,11 +157,11 @@ def charge(leg: Leg, held: Usd) -> None:
 
 
 def _spent_otherwise(leg: Leg, journal: Journal) -> Usd:
-    """Billed and set aside by the other legs of the job."""
-    exposure = leg.ledger.exposure(leg.job)
+    """Billed, set aside and perhaps to be paid twice by the other legs of the job."""
+    committed = spending.purse(leg.ledger, leg.ledger.job(leg.job)).committed
     own = total(each.amount for each in leg.ledger.billed(leg.job) if each.leg == "realtime")
     mine = plus(own, journal.standing.held)
-    return difference(plus(exposure.billed, exposure.in_flight), mine)
+    return difference(committed, mine)
 
 
 def _at_most(leg: Leg, journal: Journal, spent: Usd, cap: Usd | None) -> Usd:

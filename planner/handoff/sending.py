@@ -125,9 +125,7 @@ class Sending:
 
     def purse(self) -> spending.Purse:
         """What the job has cost and set aside; a repeated create may be billed twice."""
-        desk = self._desk
-        repeated = (each.ceiling for each in desk.attempts for _ in range(desk.rearmed[each.shard]))
-        return spending.purse(desk.ledger, desk.job, repeated)
+        return spending.purse(self._desk.ledger, self._desk.job)
 
     def _queued_beside(self, attempt: Attempt) -> bool:
         """Whether the account's queue holds this shard beside what is in it."""

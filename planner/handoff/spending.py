@@ -7,16 +7,17 @@ expected cost against the cap was rejected: half of all jobs cost more than expe
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from planner.errors import UnknownFactError
 from planner.money import ZERO, Rate, Usd, amount, dollars, plus, total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from planner.handoff.build import Shard
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from planner.handoff.plan import Plan, Rates
 
 INPUT, OUTPUT, WRITES, CACHE = "input", "output", "cache_write", "cache"
+REARMED: Final = "rearmed"
+"""The ledger's event of a create that is sent again."""
 
 
 def ceilings(plan: Plan, shards: Sequence[Shard]) -> tuple[Usd, ...]:
@@ -133,9 +136,22 @@ class Purse:
         )
 
 
-def purse(ledger: Ledger, job: Job, repeated: Iterable[Usd]) -> Purse:
-    """Where a job stands; `repeated` are the ceilings of creates that were sent twice."""
+def purse(ledger: Ledger, job: Job) -> Purse:
+    """Where a job stands."""
     spent = ledger.exposure(job.id)
     return Purse(
-        cap=job.cap, billed=spent.billed, in_flight=spent.in_flight, in_doubt=total(repeated)
+        cap=job.cap,
+        billed=spent.billed,
+        in_flight=spent.in_flight,
+        in_doubt=repeated(ledger, job.id),
     )
+
+
+def repeated(ledger: Ledger, job_id: str) -> Usd:
+    """Ceilings of creates that were sent again though the first may have been heard, and be billed.
+
+    By the ledger's events, so that every leg of a job and every follow-up of it sees the same.
+    """
+    times = Counter(each.shard for each in ledger.events(job_id) if each.kind == REARMED)
+    shards = ledger.attempts(job_id)
+    return total(each.ceiling for each in shards for _ in range(times[each.shard]))

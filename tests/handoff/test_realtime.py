@@ -12,8 +12,8 @@ import pytest
 from planner import catalog as catalogs
 from planner import drafting
 from planner.errors import InputError
+from planner.handoff import followup, realtime, results, spending
 from planner.handoff import journal as journals
-from planner.handoff import realtime, results
 from planner.handoff import runner as runners
 from planner.handoff.ledger import Ledger
 from planner.handoff.providers import vendors
@@ -135,6 +135,24 @@ def test_what_other_legs_cost_counts_against_the_cap(job: Made, tmp_path: Path) 
     desk.ledger.hold(job.plan.nonce, "pilot", Usd(Decimal("0.016")))
     outcome = desk.run()
     assert outcome.stopped == runners.CAPPED
+    assert 0 < desk.billed <= Decimal("0.004")
+
+
+def test_a_create_that_was_repeated_counts_against_the_cap_of_every_leg(
+    job: Made, tmp_path: Path
+) -> None:
+    """The batch may be there twice: single requests and follow-ups leave its money alone."""
+    (ceiling,) = spending.ceilings(job.plan, job.shards)
+    desk = Desk(tmp_path, job, Usd(ceiling + Decimal("0.004")))
+    ledger, name = desk.ledger, job.plan.nonce
+    ledger.admit(job.plan, HERE, {}, job.shards, (ceiling,), None, NOW)
+    (attempt,) = ledger.attempts(name)
+    for event in ("send", "reply_lost", "rearmed"):
+        attempt = ledger.move(attempt, event, NOW)
+    assert ledger.exposure(name).in_flight == ZERO
+    assert spending.repeated(ledger, name) == ceiling
+    assert followup._left_of_cap(ledger, ledger.job(name)) == Decimal("0.004")
+    assert desk.run().stopped == runners.CAPPED
     assert 0 < desk.billed <= Decimal("0.004")
 
 
