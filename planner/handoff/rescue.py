@@ -213,6 +213,8 @@ class Rescue:
         if not self._reopen and self._last(SENDING, STOPPED) == STOPPED:
             return Step(did="stopped", over="stopped", because=desk.refresh().stopped_because)
         others = {row.index for row in self._rows() if not self._goes(row)}
+        if self._last(SENDING) is not None:
+            self._settle()  # else what a killed run set aside would be asked for twice
         refused = self._gate(self._most(others))
         if refused is not None:
             return self._halt(refused)
@@ -254,13 +256,17 @@ class Rescue:
     def _done(self) -> Step:
         desk = self._desk
         if self._last(SENDING) is not None:
-            standing = journals.standing(desk.folder)
-            realtime.charge(self._leg(), plus(standing.held, standing.out))
+            self._settle()
         if desk.refresh().state != "done":
             self.submitter.write()
             desk.ledger.settle(self._id, "done", desk.now)
         desk.ledger.note(self._id, OVER, desk.now)
         return Step(did="done", over="done")
+
+    def _settle(self) -> None:
+        """The bill of the single requests by their journal; held is only what is in doubt."""
+        standing = journals.standing(self._desk.folder)
+        realtime.charge(self._leg(), plus(standing.held, standing.out))
 
     # --- rows ---------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -521,6 +522,33 @@ def test_a_cap_of_the_day_holds_the_single_requests_back(one_vendor: Made, tmp_p
         assert resumed is not None
         assert resumed.over == "done"
         world.right()
+
+
+def test_what_a_killed_run_set_aside_is_not_asked_for_again(
+    one_vendor: Made, tmp_path: Path
+) -> None:
+    day = one_vendor.plan.cost.ceiling * Decimal("1.1")
+
+    def gate(most: Decimal) -> str | None:
+        spent = world.rescue.submitter.desk.ledger.exposure(one_vendor.plan.nonce)
+        return "the day's cap" if spent.billed + spent.in_flight + most > day else None
+
+    def killed(runner: Runner, rows: Iterable[Row], vendor: RealtimeVendor) -> Outcome:
+        def some() -> Iterable[Row]:
+            yield from islice(rows, 8)
+            raise Killed
+
+        return runners.carry_out(runner, some(), vendor)
+
+    with World(one_vendor, tmp_path, steady(running=600, stall_at=10)) as world:
+        assert world.run(drive=killed, gate=gate) is None
+        with Ledger.open(tmp_path) as ledger:
+            exposure = ledger.exposure(one_vendor.plan.nonce)
+        assert exposure.in_flight == one_vendor.plan.cost.ceiling, "nobody gave it back"
+        step = world.run(gate=gate)
+        assert step is not None
+        assert (step.over, step.because) == ("done", None)
+        world.right(twice=True)
 
 
 def test_a_vendor_out_of_reach_at_the_moment_is_asked_again(
