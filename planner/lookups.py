@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from planner.catalog import prices
 from planner.catalog import support as supports
-from planner.catalog.freshness import freshness
 from planner.errors import InputError, UnknownFactError, did_you_mean
 from planner.money import ratio
 
@@ -46,6 +45,9 @@ class LaneAnswer:
         """What is to be said of sources that were read long ago."""
         sources = [] if self.support.source is None else [self.support.source]
         sources += self.card.sources if self.card is not None else ()
+        # A table of prices warns of nothing, and loads nothing for it.
+        from planner.catalog.freshness import freshness
+
         found = freshness(sources, on=self.on)
         return (*found.warnings, *found.refusals)
 

@@ -43,7 +43,6 @@ def test_a_no_with_its_reason(ask: Ask) -> None:
         "NO: grok-4.6, batch (Batch API), 2026-11-22\n"
         "  grok-4.6 is not offered in Batch API\n"
         "  note: refused with HTTP 400\n"
-        '  says: "Typically within 24 hours"\n'
         "  read: 2026-08-28, a copy of the vendor's page\n"
         "  source: https://docs.x.ai/docs/guides/batch-api\n"
     )

@@ -158,7 +158,12 @@ def test_schema_and_parameters_go_into_every_request(
         ("claude-haiku-5-5", "/v1/messages", 'stop_sequences="END"', "stop_sequences"),
         ("gpt-6.2-sol", "/v1/responses", 'reasoning={"efort": "low"}', "reasoning.efort"),
         ("gpt-6.2-sol", "/v1/responses", "stream=true", "stream: input should be false"),
-        ("gpt-6.2-sol", "/v1/chat/completions", 'n="2"', "n: input should be a valid integer"),
+        (
+            "gpt-6.2-sol",
+            "/v1/chat/completions",
+            'seed="2"',
+            "seed: input should be a valid integer",
+        ),
     ],
 )
 def test_what_vendor_or_lane_would_refuse_is_refused_before_any_file(
