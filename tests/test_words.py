@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.handoff.results import Row, Tally
+from planner.report.handoff import outcomes
 from planner.words import compact, duration, percent
 
 times = st.floats(0, 400 * 86400, allow_nan=False)
@@ -133,3 +135,12 @@ def test_large_counts_show_three_digits_near_the_count(count: int) -> None:
     value = float(shown[:-1]) * {"k": 10**3, "M": 10**6, "B": 10**9}[shown[-1]]
     assert len(shown[:-1].replace(".", "")) == 3
     assert abs(value - count) <= count * 0.00501
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 row, the first"), (2, "2 rows, the first")])
+def test_one_row_that_failed_is_one_row(count: int, said: str) -> None:
+    found = Tally()
+    for index in range(count):
+        found.add(Row(index=index, outcome="expired", row=index + 1))
+    (line,) = outcomes(found)
+    assert said in line

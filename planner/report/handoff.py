@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.money import Usd, dollars, plain
 from planner.report.layout import UNKNOWN, as_json, printable, wrapped
-from planner.words import clock, duration, percent
+from planner.words import clock, counted, duration, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -44,7 +44,7 @@ def ready(it: Ready, now: datetime) -> str:
 
 def _head(it: Ready) -> str:
     verb = "To send" if it.job is None else f"Job {it.job.id}, which is {it.job.state}"
-    return f"{verb}: {it.built.rows:,} rows of {it.plan.workload.path} to {it.vendor}"
+    return f"{verb}: {counted(it.built.rows, 'row')} of {it.plan.workload.path} to {it.vendor}"
 
 
 def _said(it: Ready, now: datetime) -> Iterator[tuple[str, str]]:
@@ -295,11 +295,11 @@ def outcomes(found: Tally) -> Iterator[str]:
     for each in groups[:MOST_GROUPS]:
         why = f" ({each.error})" if each.error and each.error != each.outcome else ""
         again = "; would fail again as it is" if each.permanent else ""
-        said = f"{each.rows:,} rows, the first is row {each.first}{why}{again}"
+        said = f"{counted(each.rows, 'row')}, the first is row {each.first}{why}{again}"
         yield _line(each.outcome, said)
     rest = sum(each.rows for each in groups[MOST_GROUPS:])
     if rest:
-        yield _line("others", f"{rest:,} rows")
+        yield _line("others", counted(rest, "row"))
     if found.outcomes["pending"]:
         yield _line("pending", f"{found.outcomes['pending']:,} rows have no answer yet")
 

@@ -26,7 +26,7 @@ from planner.tui.pieces import (
     paragraph,
 )
 from planner.tui.table import lane_of, profile_of, sign
-from planner.words import clock, compact, duration, percent
+from planner.words import clock, compact, counted, duration, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +52,11 @@ def heading(answer: Answer, width: int, remark: str = "") -> Line:
     rows = estimate.measured.rows
     what_if = f" instead of {answer.own_rows:,}" if rows != answer.own_rows else ""
     bad = f", {facts.bad_rows:,} unreadable left out" if facts and facts.bad_rows else ""
-    left = (Piece(name, Tone.STRONG), Piece(f"  {rows:,} rows"), Piece(what_if + bad, Tone.WARN))
+    left = (
+        Piece(name, Tone.STRONG),
+        Piece(f"  {counted(rows, 'row')}"),
+        Piece(what_if + bad, Tone.WARN),
+    )
     size = Piece(f"  {tokens(estimate)} tokens", Tone.MUTED)
     told = (Piece(f"  {remark}", Tone.KEY),) if remark else ()
     due, moment = _due(estimate)
@@ -456,8 +460,8 @@ def _cost(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
     )
     profile = profile_of(estimate, option.model)
     yield paragraph(
-        f"{profile.rows.value:,} rows; prompts of {round(profile.sizes.mean):,} tokens on average, "
-        f"at most {profile.sizes.largest:,}; {profile.output.said}",
+        f"{counted(profile.rows.value, 'row')}; prompts of {round(profile.sizes.mean):,} tokens "
+        f"on average, at most {profile.sizes.largest:,}; {profile.output.said}",
         Tone.MUTED,
         mark="  ",
     )

@@ -154,7 +154,7 @@ def _detail(it: Standing, now: datetime, found: Tally | None) -> Iterator[Paragr
     job, rows = it.job, it.rows
     head = (
         Piece(_workload(it), Tone.STRONG),
-        Piece(f"  {job.rows:,} rows  {job.provider}/{job.model}, {job.lane}"),
+        Piece(f"  {counted(job.rows, 'row')}  {job.provider}/{job.model}, {job.lane}"),
         Piece(f"  job {job.id}", Tone.MUTED),
     )
     yield Paragraph(body=head)
