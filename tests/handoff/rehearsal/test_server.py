@@ -36,7 +36,8 @@ def said(stage: Stage, raw: bytes) -> bytes:
         found = b""
         with contextlib.suppress(ConnectionError):  # a reset is an end as well
             connection.sendall(raw)
-            connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # the server was quicker to close
+                connection.shutdown(socket.SHUT_WR)
             while piece := connection.recv(65536):
                 found += piece
         return found
