@@ -170,7 +170,7 @@ class LaneMap:
 
     def _legend(self, width: int) -> tuple[Line, ...]:
         said = [f"{letter} {name}" for name, letter in self._letters.items()]
-        said += [f"{NOTHING} nothing known", "[ ] you are here" if self.deadline else ""]
+        said += [f"{NOTHING} nothing meets", "[ ] you are here" if self.deadline else ""]
         return folded([paragraph("   ".join(each for each in said if each), Tone.MUTED)], width)
 
 

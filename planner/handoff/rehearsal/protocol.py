@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -60,7 +61,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Speaker:
+class Speaker(ABC):
     """One vendor's protocol; subclasses hold `routes` and a method for each."""
 
     clock: Clock
@@ -107,25 +108,25 @@ class Speaker:
             realtime.settle(model, meter, amount - reserve.get(meter, 0), now)
         realtime.answer(key, answer)
 
+    @abstractmethod
     def used(self, answer: Answer) -> dict[Meter, float]:
         """What an answer took of each limit in the end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def limited(self, call: Call, model: str, limited: Limited) -> VendorError:
         """The vendor's 429, with what it says of its limits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def error(self, error: VendorError, request_id: str) -> Reply:
         """The vendor's own error envelope."""
-        raise NotImplementedError
 
+    @abstractmethod
     def headers(self, call: Call) -> dict[str, str]:
         """What every reply of this vendor carries."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refusal(self, fault: Fault) -> VendorError:
         """The vendor's own error for a fault."""
-        raise NotImplementedError
 
 
 def pattern(path: str) -> re.Pattern[str]:
