@@ -414,26 +414,40 @@ def _number(dumper: Any, value: Decimal) -> Any:
 
 def read(path: Path) -> Plan:
     """The plan in a file; InputError where it is none, or was changed after it was made."""
-    document = strict_yaml.read(path)
-    data = document.data
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise InputError.of(
-            "not-a-plan",
-            f"{path} is not a plan ({SCHEMA})",
-            where=str(path),
-            hint="planner plan WORKLOAD ... -o JOB.plan.yaml makes one",
-        )
-    plan = strict_yaml.validate(document, Plan)
+    ours = is_plan(path)
+    try:
+        document = strict_yaml.read(path)
+        data = document.data
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            raise _no_plan(path)
+        plan = strict_yaml.validate(document, Plan)
+    except InputError as error:
+        if ours:
+            raise _edited(path, error.problems[0].message) from None
+        raise (_no_plan(path) if path.is_file() else error) from None
     found = identity(content(plan))
     if found != plan.id:
-        raise InputError.of(
-            "plan-edited",
-            f"{path} was changed after it was made: its content is {found[:19]}, not "
-            f"{plan.id[:19]}",
-            where=str(path),
-            hint="make another plan; a plan is not edited",
-        )
+        raise _edited(path, f"its content is {found[:19]}, not {plan.id[:19]}")
     return plan
+
+
+def _no_plan(path: Path) -> InputError:
+    return InputError.of(
+        "not-a-plan",
+        f"{path} is not a plan ({SCHEMA})",
+        where=str(path),
+        hint=f"make one: planner plan {path} ... -o JOB.plan.yaml; then submit that",
+    )
+
+
+def _edited(path: Path, how: str) -> InputError:
+    """A plan is named by its content, so what stands there now is nobody's decision."""
+    return InputError.of(
+        "plan-edited",
+        f"{path} was changed after it was made: {how}",
+        where=str(path),
+        hint="take the file as planner plan wrote it, or make another plan; a plan is not edited",
+    )
 
 
 def is_plan(path: Path) -> bool:

@@ -160,6 +160,40 @@ def test_an_edited_plan_is_refused(ask: Ask, rows: Path) -> None:
         plans.read(path)
 
 
+@pytest.mark.parametrize("more", [": no yaml", "{", "more: 1\n", "\x00", "id: twice\n"])
+def test_what_is_appended_to_a_plan_is_a_change_and_said_so(
+    ask: Ask, rows: Path, more: str
+) -> None:
+    path = planned(ask, rows)
+    path.write_text(path.read_text() + more)
+    answer = ask("submit", str(path))
+    assert answer.exit_code == 2
+    assert "error[plan-edited]" in answer.err
+    assert "was changed after it was made" in answer.err
+    assert "hint: take the file as planner plan wrote it, or make another plan" in answer.err
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "notes.txt", "job.yaml", "zeros.bin"])
+def test_rows_are_no_plan_and_the_answer_says_how_to_make_one(
+    ask: Ask, rows: Path, name: str
+) -> None:
+    path = rows.parent / name
+    if name == "zeros.bin":
+        path.write_bytes(b"\xff\x00" * 50)
+    elif path != rows:
+        path.write_text('id,text\n1,"Where: is it?"\n' if name != "job.yaml" else "model: x\n")
+    for command in ("submit", "plan-diff"):
+        answer = ask(command, str(path), *([str(path)] if command == "plan-diff" else []))
+        assert answer.exit_code == 2
+        assert f"error[not-a-plan]: {path} is not a plan" in answer.err
+        assert f"hint: make one: planner plan {path} ..." in answer.err
+
+
+def test_a_plan_that_is_not_there_is_not_called_no_plan(ask: Ask, tmp_path: Path) -> None:
+    answer = ask("submit", str(tmp_path / "none.plan.yaml"))
+    assert (answer.exit_code, "error[unreadable]" in answer.err) == (2, True)
+
+
 def test_another_plan_is_not_overwritten(ask: Ask, rows: Path) -> None:
     path = planned(ask, rows)
     first = path.read_bytes()
