@@ -86,6 +86,9 @@ class Terms:
     accept_short: bool = False
     both: bool = False
     """Rows of a batch that does not end go one by one as well, and may be paid twice."""
+    ours: tuple[str, ...] = ()
+    """Batches that were taken for the job's by their size alone, and that a person vouches for:
+    a cancel may end them."""
     doubts: int | None = None
     """So many requests may be in doubt before a run stops; None: one in a hundred rows."""
 
@@ -234,8 +237,8 @@ class Handoff:
         )
 
     def loop(self, vendor: BatchVendor, *, reopen: bool = True) -> Submitter:
-        """The loop of the job's batches."""
-        return Submitter(
+        """The loop of the job's batches; InputError where a batch is vouched for that is sure."""
+        made = Submitter(
             self.ledger,
             self.job,
             self.ready.plan,
@@ -251,6 +254,9 @@ class Handoff:
             reopen=reopen,
             accept_short=self._terms.accept_short,
         )
+        for each in self._terms.ours:
+            made.vouch(each)
+        return made
 
     @property
     def finished(self) -> bool:

@@ -588,6 +588,26 @@ def test_cancelling_keeps_what_is_done_and_offers_the_rest(make: Make) -> None:
     assert counter.paid == 1
 
 
+def test_a_batch_found_by_its_size_alone_is_ended_once_a_person_names_it(make: Make) -> None:
+    slow = rehearsal.Conduct(turnaround=rehearsal.steady(rehearsal.Pace(running=50_000)))
+    lost = rehearsal.Fault(on="anthropic.batches.create", kind="drop_after")
+    counter = make(conduct=slow, faults=[lost])
+    counter.submit(counter.plan(), "--once")
+    while "probably" not in counter("jobs", counter.job).out:
+        counter("resume", counter.job, "--once")
+        counter.time.sleep(60)
+    first = counter("cancel", counter.job, "--once")
+    ends = "anthropic.batches.cancel"
+    assert (first.exit_code, counter.server.record.calls(ends)) == (0, [])
+    said = re.search(r"only its size says that it is yours.*planner (cancel .*) ends it", first.err)
+    assert said is not None, first.err
+    assert counter("cancel", counter.job, "--ours", "msgbatch_other").exit_code == 2
+    assert counter("resume", "--ours", "msgbatch_other").exit_code == 2
+    assert counter(*said[1].split()).exit_code == 0
+    assert len(counter.server.record.calls(ends)) == 1
+    assert "x cancelled" in counter("jobs").out
+
+
 def test_jobs_are_listed_with_progress_money_and_the_next_step(counter: Counter) -> None:
     assert counter("jobs").out == "no jobs yet: planner submit PLAN sends one\n"
     counter.submit(counter.plan(), "--once")

@@ -82,6 +82,7 @@ def _terms(arguments: Arguments) -> Terms:
         accept_short=arguments.get("accept_short", False),
         both=arguments.get("both", False),
         doubts=arguments.get("doubts"),
+        ours=tuple(arguments.get("ours", ())),
     )
 
 
@@ -378,8 +379,18 @@ def _rehearse(arguments: Arguments, clock: Clock, path: Path) -> int:
 # --- resume, fetch, cancel --------------------------------------------------------------
 
 
+def _vouching(made: Parser) -> None:
+    made.add_argument(
+        "--ours",
+        metavar="BATCH",
+        action="append",
+        help="you have looked: this batch, found by its size alone, is yours and may be ended",
+    )
+
+
 def _resume_flags(made: Parser) -> None:
     made.add_argument("job", metavar="ID", nargs="?", help="the beginning of its id; else all")
+    _vouching(made)
     made.add_argument(
         "--both",
         action="store_true",
@@ -399,6 +410,8 @@ def _resume(arguments: Arguments, clock: Clock) -> int:
 
     narrator = Narrator(clock)
     if "job" not in arguments:
+        if "ours" in arguments:
+            raise InputError.of("usage", "--ours is said of the batch of one job: name the job")
         return _resume_all(arguments, clock, narrator)
     with _safely(lambda: arguments["job"]):
         seat, terms = _seat(arguments, clock, narrator), _terms(arguments)
@@ -548,6 +561,7 @@ def _copy(made: Path, to: Path) -> None:
 def _cancel_flags(made: Parser) -> None:
     made.add_argument("job", metavar="ID", help="the beginning of its id")
     made.add_argument("--once", action="store_true", help="ask for the end, and do not wait for it")
+    _vouching(made)
     made.add_argument("--base-url", metavar="URL", help="where the vendor is reached")
     _common(made)
 

@@ -35,6 +35,9 @@ UNREACHABLE: Final = (NotSentError, AmbiguousError)
 FAILURES: Final = (*UNREACHABLE, RefusedError)
 """All that a vendor's method raises."""
 
+FOREIGN, DUPLICATE, VOUCHED = "foreign batch", "duplicate", "vouched batch"
+"""Events that name a batch: somebody else's, one too many, and ours because a person says so."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
@@ -114,7 +117,7 @@ class Desk:
         """Shards whose create was repeated, and how often."""
         self.named: dict[str, set[str]] = {}
         for each in events:
-            if each.kind in ("foreign batch", "duplicate"):
+            if each.kind in (FOREIGN, DUPLICATE, VOUCHED):
                 self.named.setdefault(each.kind, set()).add(each.facts["batch_id"])
 
     # --- what there is ------------------------------------------------------------------

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from planner.handoff.desk import FAILURES, Step, standing, waiting
+from planner.handoff.desk import FAILURES, VOUCHED, Step, standing, waiting
 from planner.handoff.resolve import SKEW
 from planner.handoff.usage import BUCKETS, VENDOR_USAGE
 from planner.handoff.vendor import RefusedError
@@ -36,9 +36,8 @@ GONE_LOOKS: Final = 3
 class Following:
     """Asks how batches stand, and for the end of those that are to be cancelled."""
 
-    def __init__(self, desk: Desk, resolver: Resolver, *, cancel_probable: bool) -> None:
+    def __init__(self, desk: Desk, resolver: Resolver) -> None:
         self._desk, self._resolver = desk, resolver
-        self._cancel_probable = cancel_probable
         self._spared: set[int] = set()
         """Shards whose batch is not ended, since it may be somebody else's."""
         self._hints: dict[int, float] = {}
@@ -183,10 +182,12 @@ class Following:
 
     def _spare(self, attempt: Attempt) -> bool:
         """Whether a batch goes on because only its size says that it is ours."""
-        spared = attempt.adopted == "probable" and not self._cancel_probable
+        vouched = attempt.batch_id in self._desk.named.get(VOUCHED, ())
+        spared = attempt.adopted == "probable" and not vouched
         if spared and attempt.shard not in self._spared:
             self._spared.add(attempt.shard)
-            self._desk.tell("spared", attempt, batch=attempt.batch_id)
+            told = {"batch": attempt.batch_id, "job": attempt.job}
+            self._desk.tell("spared", attempt, **told)
         return spared
 
     def _cancelled(self, attempt: Attempt, batch: Batch | None) -> Step:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from planner.handoff import results
 from planner.handoff.billing import Bill, Book
-from planner.handoff.desk import FAILURES, Step, sha256, standing, waiting
+from planner.handoff.desk import FAILURES, FOREIGN, Step, sha256, standing, waiting
 from planner.handoff.vendor import RefusedError
 from planner.money import ZERO, difference, total
 
@@ -141,7 +141,7 @@ class Harvest:
         if not lines.foreign or lines.seen:
             return False
         assert attempt.batch_id is not None
-        desk.name("foreign batch", attempt.batch_id)
+        desk.name(FOREIGN, attempt.batch_id)
         results.discard(desk.folder, attempt)
         let_go = dict.fromkeys(("batch_id", "adopted", "created_at", "ended_at", "counts"))
         attempt = desk.move(attempt, "foreign", last_poll=desk.now, **let_go)

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from planner.handoff import states
-from planner.handoff.desk import FAILURES, Step, made, waiting
+from planner.handoff.desk import DUPLICATE, FAILURES, FOREIGN, Step, made, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -236,7 +236,7 @@ class Resolver:
     def _known(self) -> frozenset[str]:
         """Ids that a batch in doubt cannot have."""
         desk = self._desk
-        foreign = desk.named.get("foreign batch", set())
+        foreign = desk.named.get(FOREIGN, set())
         return desk.ledger.batches(desk.job.provider) | foreign
 
     # --- made twice ---------------------------------------------------------------------
@@ -258,11 +258,11 @@ class Resolver:
     def end_duplicate(self, batch: Batch) -> None:
         """End it, and say so: rows that did not run cost nothing."""
         desk = self._desk
-        if batch.id in desk.named.get("duplicate", ()):
+        if batch.id in desk.named.get(DUPLICATE, ()):
             return
         if batch.phase in ("running", "unknown"):
             desk.vendor.cancel(batch.id)
-        desk.name("duplicate", batch.id, status=batch.status)
+        desk.name(DUPLICATE, batch.id, status=batch.status)
         desk.tell("duplicate", batch=batch.id, status=batch.status)
 
     def sweep(self) -> Step | None:

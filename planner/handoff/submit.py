@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from planner.errors import InputError
 from planner.handoff import followup, states
-from planner.handoff.desk import FAILURES, Desk, News, Step
+from planner.handoff.desk import FAILURES, VOUCHED, Desk, News, Step
 from planner.handoff.following import Following
 from planner.handoff.harvest import Harvest, outcomes
 from planner.handoff.resolve import OnUnknown, Resolver
@@ -55,7 +55,6 @@ class Submitter:
         form: Format = "jsonl",
         reopen: bool = True,
         accept_short: bool = False,
-        cancel_probable: bool = False,
         checkpoint: Callable[[str], None] = lambda _step: None,
     ) -> None:
         """Put in order what the process before this one was in the middle of.
@@ -64,15 +63,14 @@ class Submitter:
         sent now (a policy's cap of the day), or None. `reopen`: a job that stopped goes on,
         since a person has looked at why; without it, as from cron, what is out is brought home
         and nothing new is sent. `accept_short`: results that stay below the vendor's counts are
-        taken as they are. `cancel_probable`: a cancel also ends a batch that was taken for ours
-        by its size, and may be somebody else's; without it, it runs to its end.
+        taken as they are.
 
         InputError where the vendor is opened for another account.
         """
         self.desk = Desk(ledger, job, plan, shards, folder, vendor, clock, narrate, checkpoint)
         self._form = form
         self._resolver = Resolver(self.desk, on_unknown)
-        self._following = Following(self.desk, self._resolver, cancel_probable=cancel_probable)
+        self._following = Following(self.desk, self._resolver)
         self._harvest = Harvest(self.desk, accept_short=accept_short)
         self._sending = Sending(
             self.desk, self._resolver, queue or Queue(), gate, self._following.soonest
@@ -150,6 +148,23 @@ class Submitter:
                 f"{attempt.rows:,}",
             )
         self._resolver.adopt(attempt, batch, "probable")
+
+    def vouch(self, batch_id: str) -> None:
+        """A person says that a batch is ours which was taken for it by its size alone.
+
+        From then on a cancel ends it like any other; without it, it runs to its end, since it
+        may be somebody else's. InputError where no shard was adopted so.
+        """
+        desk = self.desk
+        unsure = {each.batch_id for each in desk.attempts if each.adopted == "probable"}
+        if batch_id not in unsure:
+            raise InputError.of(
+                "not-unsure",
+                f"batch {batch_id} is none that job {desk.job.id} took for its own by its size",
+                hint=f"planner jobs {desk.job.id} lists its batches; those are marked (probably)",
+            )
+        if batch_id not in desk.named.get(VOUCHED, ()):
+            desk.name(VOUCHED, batch_id)
 
     def write(self) -> Tally:
         """The merged file as far as there are answers, and those of the jobs that it follows."""

@@ -180,6 +180,10 @@ _NEWS: Mapping[str, str] = {
     "lost": "shard {shard}: {why}",
     "cancelling": "cancelling: nothing more is sent, what is done is kept",
     "cancel": "shard {shard}: asked for its end",
+    "spared": (
+        "shard {shard}: batch {batch} goes on to its end, since only its size says that it is "
+        "yours; if you have looked and it is, planner cancel {job} --ours {batch} ends it"
+    ),
     "dropped": "what was not sent is given up",
     "fetched": "shard {shard}: results are here, {rows:,} rows",
     "short": "shard {shard}: the results are not whole; fetching them again",

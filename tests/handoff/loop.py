@@ -199,6 +199,7 @@ class World:
         until_kind: str | None = None,
         cancel: bool = False,
         adopt: tuple[int, str] | None = None,
+        vouch: str | None = None,
         until: datetime | None = None,
         **more: Any,
     ) -> Step:
@@ -222,6 +223,8 @@ class World:
                     loop = self.submitter(ledger, vendor, checkpoint, **more)
                     if cancel:
                         loop.cancel()
+                    if vouch is not None:
+                        loop.vouch(vouch)
                     if adopt is not None:
                         loop.adopt(*adopt)
                     if until is not None:

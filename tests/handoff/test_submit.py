@@ -701,7 +701,11 @@ def test_a_batch_that_may_be_somebody_elses_is_cancelled_only_where_that_is_aske
     faults = [Fault(on="anthropic.batches.create", kind="drop_after")]
     with World(jobs["anthropic"], tmp_path, faults=faults, conduct=slow) as world:
         world.run(until_kind="adopted")
-        step = world.run(cancel=True, cancel_probable=asked)
+        with world.ledger() as ledger:
+            (batch,) = ledger.batches("anthropic")
+        with pytest.raises(InputError, match="none that job"):
+            world.run(vouch="msgbatch_of_somebody_else")
+        step = world.run(cancel=True, vouch=batch if asked else None)
         assert (step.over, sum(world.paid())) == ("done", 1)
         assert len(world.server.record.calls("anthropic.batches.cancel")) == asked
         assert ("spared" in world.kinds()) != asked
