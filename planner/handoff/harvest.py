@@ -80,12 +80,14 @@ class Harvest:
         desk = self._desk
         lines = self._lines(attempt, files)
         proof = results.prove(lines, attempt.counts)
-        if proof in ("short", "unproved") and not self._accept_short:
+        fell_short = proof in ("short", "unproved")
+        if fell_short and not self._accept_short:
             step = self._short(attempt, files, lines, proof)
             if step is not None:
                 return step
         desk.forget("fetch", attempt.shard)
-        attempt = desk.move(attempt, "fetched")
+        taken = {"error": results.SHORT} if fell_short and self._accept_short else {}
+        attempt = desk.move(attempt, "fetched", **taken)
         told = {"rows": lines.seen, "foreign": lines.foreign, "unreadable": lines.unreadable}
         desk.tell("fetched", attempt, proof=proof, **told)
         return Step(did="fetched", shard=attempt.shard)

@@ -290,6 +290,8 @@ class Rescue:
 
     def _goes(self, row: results.Row) -> bool:
         """Whether a row is for the runner: its batch is over, and it has no answer from there."""
+        if row.settled:
+            return False
         if row.outcome in ("pending", "lost"):
             return self._both and self._late(1)
         return row.outcome in _LEFT or (row.outcome == "errored" and not row.permanent)

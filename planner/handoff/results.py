@@ -80,6 +80,10 @@ _BETTER: Final[Mapping[str, int]] = {
 """Which of two lines of one row counts: an answer before anything else."""
 _NONE: Final = 9
 
+SHORT: Final = "results that fall short of the vendor's counts were taken as they are"
+"""What an attempt says whose rows without a line may have been answered, and billed, all the same:
+a person has settled them, so nothing sends them again by itself."""
+
 _ABSENT = b""
 
 
@@ -97,6 +101,8 @@ class Row:
     error: str | None = None
     permanent: bool = False
     """Sent again as it is, it would fail again."""
+    settled: bool = False
+    """It has no answer, may have been paid for, and a person has taken that as it is."""
     row: int = 0
     """Its number in the workload; 0 where the names are not read yet."""
     key: Any = None
@@ -431,13 +437,15 @@ def moved(row: Row, index: int) -> Row:
 
 
 def _without(index: int, attempt: Attempt) -> Row:
-    outcome = _WITHOUT_RESULT.get(attempt.state, "pending")
+    taken = attempt.state == "merged" and attempt.error == SHORT
+    outcome = "lost" if taken else _WITHOUT_RESULT.get(attempt.state, "pending")
     refused = outcome == "refused"
     return Row(
         index=index,
         outcome=outcome,
         error=attempt.error if refused or outcome == "lost" else None,
         permanent=refused,
+        settled=taken,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections import Counter
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import pytest
 
@@ -23,6 +24,7 @@ from planner.handoff import runner as runners
 from planner.handoff.keys import Key, Secret
 from planner.handoff.ledger import Ledger
 from planner.handoff.providers import vendors
+from planner.handoff.providers.anthropic_batches import AnthropicBatches
 from planner.handoff.rehearsal.laws import Pace as Turnaround
 from planner.handoff.rescue import Rescue
 from planner.handoff.submit import Submitter
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from planner.handoff.rows import Row
     from planner.handoff.runner import Outcome, Runner
     from planner.handoff.submit import OnUnknown
-    from planner.handoff.vendor import RealtimeVendor
+    from planner.handoff.vendor import Batch, RealtimeVendor
 
 ROWS = 40
 HOURS = 4
@@ -86,6 +88,7 @@ class World:
     turnaround: Callable[[Any], Turnaround]
     faults: tuple[rehearsal.Fault, ...] = ()
     on_unknown: OnUnknown = "rearm"
+    accept_short: bool = False
     open_realtime: Callable[[str, str], RealtimeVendor] = opened
     heard: list[Any] = field(default_factory=list)
 
@@ -160,6 +163,7 @@ class World:
             self.time.clock,
             self.heard.append,
             on_unknown=self.on_unknown,
+            accept_short=self.accept_short,
             checkpoint=checkpoint,
         )
 
@@ -469,6 +473,35 @@ def test_rows_of_a_batch_that_does_not_end_are_not_sent_unless_a_person_says_so(
         assert ended.over == "done"
         world.right(twice=True)
         assert len(world.batched() & set(world.direct())) == 5, "what it means to say so"
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_rows_that_a_person_took_as_short_are_never_sent_again(
+    one_vendor: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, both: bool
+) -> None:
+    """The vendor counts them as answered, so it has billed them, whatever it gives back."""
+    whole = AnthropicBatches.download
+
+    def half(self: AnthropicBatches, batch: Batch, name: str, into: BinaryIO) -> int:
+        kept = io.BytesIO()
+        whole(self, batch, name, kept)
+        lines = kept.getvalue().splitlines(keepends=True)
+        return into.write(b"".join(lines[: len(lines) // 2]))
+
+    monkeypatch.setattr(AnthropicBatches, "download", half)
+    ends = by_size(Turnaround(running=600, stall_at=20), Turnaround(waiting=NEVER))
+    with World(one_vendor, tmp_path, ends, accept_short=True) as world:
+        step = world.run(both=both)
+        assert step is not None
+        assert step.over == "done"
+        answered = {int(each.rpartition("-")[2]) for each in world.server.answered("anthropic")}
+        assert len(answered) == 15
+        assert len(world.batched()) < 15
+        assert not answered & set(world.direct())
+        written = (world.folder / "out" / "results.jsonl").read_text().splitlines()
+        lost = [each for each in map(json.loads, written) if each["outcome"] == "lost"]
+        assert lost
+        assert {each["error"] for each in lost} == {results.SHORT}
 
 
 def test_rows_of_a_batch_that_may_exist_wait_for_a_person(one_vendor: Made, tmp_path: Path) -> None:

@@ -555,7 +555,10 @@ def test_results_that_stay_short_may_be_taken_as_they_are(
         step = world.run(accept_short=True)
         assert (step.over, states(world)) == ("done", ["merged"])
         outcomes = sorted(row["outcome"] for row in world.output())
-        assert outcomes == ["missing", "succeeded", "succeeded", "succeeded"]
+        assert outcomes == ["lost", "succeeded", "succeeded", "succeeded"]
+        found = world.follow_up()
+        assert found is not None
+        assert (found.rows, found.offered) == (1, {"lost": 1}), "only another yes sends it again"
 
 
 @pytest.mark.parametrize("provider", VENDORS)
