@@ -73,6 +73,11 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
+def aged(days: int) -> str:
+    """`68 days old`; as of a day before it was read: `read 3 days later`."""
+    return f"read {counted(-days, 'day')} later" if days < 0 else f"{counted(days, 'day')} old"
+
+
 def iso(at: datetime | None) -> str | None:
     """A moment as data carries it, or None."""
     return None if at is None else at.isoformat(timespec="seconds")

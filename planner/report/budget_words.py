@@ -13,7 +13,7 @@ from planner.decision.budget import percent_of
 from planner.decision.forecast import Driver
 from planner.money import difference, dollars, plain
 from planner.report.layout import UNKNOWN, Column
-from planner.words import duration, percent
+from planner.words import aged, duration, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -544,5 +544,6 @@ def sources(answer: BudgetAnswer) -> Iterator[tuple[str, str, str]]:
 def footer(answer: BudgetAnswer) -> str:
     """As of when, how old, and what is left out."""
     oldest = answer.evidence.oldest
-    age = f", oldest source {answer.evidence.age_days} days old ({oldest.id})" if oldest else ""
+    days = answer.evidence.age_days
+    age = f", oldest source {aged(days)} ({oldest.id})" if oldest and days is not None else ""
     return f"Prices as of {answer.on}{age}. {LEFT_OUT}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from planner.decision.options import Verdict
 from planner.money import dollars, plain
 from planner.report.layout import UNKNOWN, Column, table, wrapped
-from planner.words import clock, compact, counted, duration, percent
+from planner.words import aged, clock, compact, counted, duration, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -295,7 +295,8 @@ def _notes(title: str, sentences: Sequence[str]) -> Iterator[str]:
 def _footer(answer: Estimate) -> Iterator[str]:
     yield from dict.fromkeys(wrapped(each) for each in _promises(answer))
     oldest = answer.evidence.oldest
-    age = f", oldest source {answer.evidence.age_days} days old ({oldest.id})" if oldest else ""
+    days = answer.evidence.age_days
+    age = f", oldest source {aged(days)} ({oldest.id})" if oldest and days is not None else ""
     yield wrapped(f"Prices as of {answer.on}{age}. {LEFT_OUT}")
 
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 TWO, HALF = Fraction(2), Fraction(1, 2)
 
+HELPS = ("retry", "sample")
+"""What may be done about a failure."""
+
 EMPTY = (
     Paragraph(body=(Piece("Nothing is planned yet.", Tone.STRONG),)),
     BLANK,
@@ -100,7 +103,8 @@ class BudgetScreen(Place):
         Binding("s", "case", "Low/high", tooltip="As expected, if the high comes, if the low"),
         Binding("r", "runs", "Runs", tooltip="Runs a month: 1, 4, 22, 30"),
         Binding("u", "undo", "Undo", tooltip="Undo the last change of volume or runs"),
-        Binding("b", "sample", "Sample", tooltip="The shipped budget"),
+        Binding("r", "retry", "Retry", tooltip="Read it again, once it is mended"),
+        Binding("b", "sample", "Sample", tooltip="The shipped budget, to look around"),
     ]
 
     @dataclass
@@ -113,6 +117,7 @@ class BudgetScreen(Place):
     class Paged(Message):
         """A question is answered."""
 
+        agenda: Agenda
         asked: Question
         page: Page
 
@@ -181,8 +186,10 @@ class BudgetScreen(Place):
     def on_budget_screen_failed(self, message: Failed) -> None:
         """Say what is wrong, where, and what to do."""
         self._busy = False
-        self.notice.show(notices.problems(message.problems))
         self._enter(State.FAILED)
+        known = [each for each in self.BINDINGS if isinstance(each, Binding)]
+        keys = [(each.key, each.tooltip) for each in known if each.action in HELPS]
+        self.notice.show((*notices.problems(message.problems), *notices.next_keys(keys)))
 
     def _enter(self, state: State) -> None:
         self.state = state
@@ -206,10 +213,18 @@ class BudgetScreen(Place):
         if action == "undo":
             return bool(self.earlier)
         if action == "runs":
-            return self.agenda is not None and self.agenda.file is None
+            if self.state is not State.SHOWN or self.agenda is None:
+                return False
+            return self.agenda.file is None
+        if action == "retry":
+            return self.state is State.FAILED
         if action == "sample":
             return self.state in {State.EMPTY, State.FAILED}
         return self.state is State.SHOWN or action not in {"volume", "page", "period", "case"}
+
+    def action_retry(self) -> None:
+        """The same file or job once more."""
+        self._read()
 
     # --- questions ----------------------------------------------------------------------
 
@@ -231,12 +246,12 @@ class BudgetScreen(Place):
         except PlannerError as error:
             self.post_message(self.Failed(error.problems))
         else:
-            self.post_message(self.Paged(asked, found))
+            self.post_message(self.Paged(agenda, asked, found))
 
     def on_budget_screen_paged(self, message: Paged) -> None:
         """Show the newest; one that was overtaken by a key is asked again."""
         self._busy = False
-        if message.asked != self.asked:
+        if message.agenda is not self.agenda or message.asked != self.asked:
             self._ask()
         elif self.stance is not None:
             self.board.show(message.page, self.stance)

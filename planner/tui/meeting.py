@@ -17,7 +17,7 @@ from planner.money import Usd, dollars
 from planner.report import budget_words as words
 from planner.tui.digits import ROWS, large
 from planner.tui.pieces import Line, Piece, Tone, cells, cut, fitting, folded, paragraph
-from planner.words import duration, percent
+from planner.words import aged, duration, percent
 from planner.workload.profile import End
 
 if TYPE_CHECKING:
@@ -333,7 +333,7 @@ def _basis(page: Page, stance: Stance, room: int) -> Line:
     first, last = words.month(page.period[0]), words.month(page.period[-1])
     of = f"{first} to {last}" if stance.yearly else words.month(page.month)
     days = page.evidence.age_days
-    age = "" if days is None else f", oldest source {days} days old"
+    age = "" if days is None else f", oldest source {aged(days)}"
     text = f"{of} · prices as of {page.on}{age}"
     tone = Tone.WARN if page.evidence.stale else Tone.MUTED
     stale = (Piece(f"{text}: stale", tone),) if page.evidence.stale else (Piece(text, tone),)

@@ -13,6 +13,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
+from planner.errors import PlannerError
 from planner.tui.forms import Field, FieldError
 from planner.tui.notices import problems
 from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
@@ -129,5 +130,7 @@ class Form(ModalScreen[None]):
             self._said.show(problems(error.problems))
             names = [field.name for field in self.fields]
             self.query_one(f"#field-{names.index(error.field)}", Input).focus()
+        except PlannerError as error:  # not of a field: the catalog may be broken
+            self._said.show(problems(error.problems))
         else:
             self.dismiss()

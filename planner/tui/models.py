@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from planner.tui.support import Found, Shelf
 
 
+RETRY = "Read the pricing files again, once they are mended"
+
+
 class ModelsScreen(Place):
     """The support matrix under a filter."""
 
@@ -64,6 +67,7 @@ class ModelsScreen(Place):
         Binding("p", "plan", "Plan with ticked", tooltip="Ask Plan of the ticked models"),
         Binding("b", "state", "Batch?", tooltip="Batch: yes, no, unknown, all"),
         Binding("escape", "back", "Back", key_display="Esc", tooltip="Out of the field; clear it"),
+        Binding("r", "retry", "Retry", tooltip=RETRY),
     ]
 
     @dataclass
@@ -87,17 +91,18 @@ class ModelsScreen(Place):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.shelf: Shelf | None = None
+        self.broken = False
         self.found: Found | None = None
         self.ticked: tuple[str, ...] = ()
         self.field = Input(compact=True, id="filter")
+        self.search = Container(self.field, id="search")
         self.counts = Prose(id="counts")
         self.listing = Listing()
         self.none = Prose(id="none")
 
     def compose_stage(self) -> ComposeResult:
         """The filter, what it leaves, and how many those are."""
-        with Container(id="search"):
-            yield self.field
+        yield self.search
         yield self.counts
         yield self.listing
         yield self.none
@@ -125,15 +130,29 @@ class ModelsScreen(Place):
         from planner.tui import support
 
         self.shelf = message.shelf
+        self._break(broken=False)
         self.field.placeholder = support.example(message.shelf)
         self.top.show(notices.freshness(self.desk.on, support.age(message.shelf)))
         self._filter(self.field.value)
 
     def on_models_screen_failed(self, message: Failed) -> None:
-        """Say what is wrong with the catalog."""
+        """Say what is wrong with the catalog, and what to do."""
+        self._break(broken=True)
         self.counts.show(())
-        self.none.show(notices.problems(message.problems))
+        self.none.show((*notices.problems(message.problems), *notices.next_keys([("r", RETRY)])))
         self.listing.display, self.none.display = False, True
+        self.refresh_bindings()
+
+    def _break(self, *, broken: bool) -> None:
+        """A field that narrows nothing would swallow the keys that help."""
+        if broken is not self.broken:
+            self.broken, self.search.display = broken, not broken
+            self.set_focus(None if broken else self.field)
+
+    def action_retry(self) -> None:
+        """The catalog once more."""
+        self.counts.show(notices.looking_up())
+        self._begin()
 
     def check_action(
         self,
@@ -141,6 +160,10 @@ class ModelsScreen(Place):
         parameters: tuple[object, ...],  # noqa: ARG002 -- the library hands them over
     ) -> bool | None:
         """Whether there is a model to choose or to look at."""
+        if action == "retry":
+            return self.broken
+        if action in {"filter", "state", "back"}:
+            return not self.broken
         if action == "plan":
             return bool(self.ticked)
         return action not in {"evidence", "move", "tick"} or self.listing.cursor is not None

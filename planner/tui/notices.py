@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from planner.report.layout import printable
 from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
+from planner.words import aged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,8 +24,8 @@ def freshness(on: date, age: int | None) -> tuple[str, ...]:
     if age is None:
         return (f"prices as of {on}",)
     return (
-        f"prices as of {on} · oldest source {age} days old",
-        f"prices {on} · source {age} d",
+        f"prices as of {on} · oldest source {aged(age)}",
+        f"prices {on} · source {f'{age} d' if age >= 0 else 'read later'}",
     )
 
 
@@ -44,7 +45,7 @@ def counting(name: str, rows: int, done: int, size: int, width: int) -> tuple[Pa
     filled = int(share * room)
     bar = (
         Piece("━" * filled, Tone.GOOD),
-        Piece("━" * (room - filled), Tone.MUTED),
+        Piece("─" * (room - filled), Tone.MUTED),
         Piece(f"  {int(share * 100)} %"),
     )
     return (
@@ -65,7 +66,7 @@ def too_small(width: int, height: int) -> tuple[Paragraph, ...]:
     return (
         paragraph(
             f"planner needs {LEAST_WIDTH} x {LEAST_HEIGHT} characters; this terminal has "
-            f"{width} x {height}. Enlarge it, or q to leave."
+            f"{width} x {height}. Enlarge it: nothing is lost. Ctrl+Q leaves."
         ),
     )
 

@@ -56,7 +56,8 @@ WHEN = {
     "skip_bad": {State.FAILED},
     "sample": {State.WELCOME},
     "figures": {State.WELCOME},
-    "back": {State.WELCOME, State.COUNTING, State.FAILED, State.ANSWERED},
+    "stop": {State.COUNTING, State.ANSWERED},
+    "back": {State.WELCOME, State.FAILED},
 }
 """In which states an action means something; its key is shown only there."""
 
@@ -88,7 +89,10 @@ class PlanScreen(Asking):
         Binding("s", "sample", "Sample", tooltip="The shipped sample: seventy support tickets"),
         Binding("t", "figures", "Type figures", tooltip="No file: type rows and tokens"),
         Binding("o", "open", "Open", tooltip="Another file, or figures without a file"),
-        Binding("escape", "back", "Back", key_display="Esc", tooltip="Stop, or one step back"),
+        Binding(
+            "escape", "stop", "Stop", key_display="Esc", tooltip="Stop counting, keep what is known"
+        ),
+        Binding("escape", "back", "Back", key_display="Esc", tooltip="One step back"),
     ]
 
     def __init__(self, desk: Desk, job: Job | None) -> None:
@@ -231,8 +235,8 @@ class PlanScreen(Asking):
             return self.session.inputs.rows is not None
         if action == "template":
             return self.job is not None and self.job.workload is not None
-        if action == "back":
-            return self.state is not State.ANSWERED or self.tightening
+        if action == "stop":
+            return self.state is State.COUNTING or self.tightening
         if action == "skip_bad":
             return any(SKIP_BAD in (problem.hint or "") for problem in self.problems)
         return True
@@ -522,16 +526,21 @@ class PlanScreen(Asking):
             job = replace(self.job, skip_bad_rows=True)
             self.ask(replace(self.session.now, job=job), anew=True)
 
-    def action_back(self) -> None:
-        """Out of the field, out of the counting with what it knows, back to the last answer."""
-        if self.state is State.WELCOME and isinstance(self.focused, Input):
-            self.set_focus(None)
-        elif self.state is State.COUNTING and not self.stopping:
-            self.stop()
-            self._notice.show(notices.stopping())
-        elif self.state is State.ANSWERED:
+    def action_stop(self) -> None:
+        """End the counting with what it knows; once more: without."""
+        if self.state is State.ANSWERED:
             self.stop()
             self._tighten(going=False)
+        elif self.stopping:
+            self._leave()
+        else:
+            self.stop()
+            self._notice.show(notices.stopping())
+
+    def action_back(self) -> None:
+        """Out of the field, back to the last answer."""
+        if self.state is State.WELCOME and isinstance(self.focused, Input):
+            self.set_focus(None)
         else:
             self._leave()
 
