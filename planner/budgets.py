@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date, datetime
 
-    from planner.budget_file import CreditEntry, JobEntry, Read
+    from planner.budget_file import JobEntry, Read
     from planner.catalog import Catalog, Model, Source
     from planner.catalog.freshness import Freshness
     from planner.decision.baseline import Comparison, Snapshot
@@ -171,9 +171,19 @@ def period(read: Read, on: date) -> tuple[date, ...]:
     return forecast.months(read.file.from_ or on.replace(day=1), read.file.months)
 
 
-def _credit(entry: CreditEntry) -> budget.Credit:
-    return budget.Credit(
-        name=entry.name, amount=Usd(entry.amount), first=entry.from_, last=entry.until
+def credits(read: Read) -> tuple[budget.Credit, ...]:
+    """The credits of a file."""
+    return tuple(
+        budget.Credit(name=each.name, amount=Usd(each.amount), first=each.from_, last=each.until)
+        for each in read.file.credits
+    )
+
+
+def stated(read: Read) -> tuple[budget.Spent, ...]:
+    """What a file states that was spent."""
+    return tuple(
+        budget.Spent(month=each.month, amount=Usd(each.amount), through=each.through)
+        for each in read.file.actuals
     )
 
 
@@ -195,13 +205,8 @@ def _whole_of(
     return budget.Budget(
         months=period,
         forecasts=tuple(each.forecast for each in made),
-        credits=tuple(_credit(each) for each in file.credits),
-        spent=tuple(
-            budget.Spent(month=each.month, amount=Usd(each.amount), through=each.through)
-            for each in file.actuals
-        )
-        if billed is None
-        else billed[1],
+        credits=credits(read),
+        spent=stated(read) if billed is None else billed[1],
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from planner import budgets, pipeline
 from planner.budgets import Wait
 from planner.catalog.freshness import freshness
-from planner.decision import forecast
+from planner.decision import budget, forecast
 from planner.decision.forecast import Figure, Line, Spread, summed
 from planner.money import difference
 from planner.workload.profile import End
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from planner.budget_file import Read
     from planner.catalog import Catalog, Model, Source
     from planner.catalog.freshness import Freshness
+    from planner.decision.budget import Budget, Credit, Spent
     from planner.decision.forecast import Forecast, PriceChange
     from planner.decision.turnaround import FinishedJob
     from planner.money import Usd
@@ -66,6 +67,10 @@ class Agenda:
     runs: int | None = None
     """Runs a month of a job that is no budget."""
     history: tuple[FinishedJob, ...] = ()
+    credits: tuple[Credit, ...] = ()
+    spent: tuple[Spent, ...] = ()
+    spent_said: str = ""
+    """Where what was spent comes from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +91,7 @@ class Side:
     month: Figure
     period: Figure
     waits: tuple[tuple[str, Wait | None], ...]
+    forecasts: tuple[Forecast, ...]
     gaps: tuple[str, ...] = ()
     """Why rows without a price are in no figure."""
 
@@ -112,6 +118,9 @@ class Page:
     on: date
     place: int
     places: int
+    budget: Budget | None = None
+    """The file's own, with its credits and what was spent; on the page of all its jobs."""
+    spent_said: str = ""
 
 
 def saved(page: Page, figure: Callable[[Side], Figure], end: End) -> tuple[Usd, Fraction] | None:
@@ -171,21 +180,35 @@ def _planned(name: str, model: Model, profile: TokenProfile, region: str | None,
     )
 
 
-def of_file(read: Read, ours: Catalog, listed: Catalog, *, on: date) -> Agenda:
-    """The jobs of a budget, each on its own model and on those it is compared with."""
+def of_file(
+    read: Read,
+    ours: Catalog,
+    listed: Catalog,
+    *,
+    on: date,
+    billed: tuple[str, tuple[Spent, ...]] | None = None,
+) -> Agenda:
+    """The jobs of a budget, each on its own model and on those it is compared with.
+
+    `billed` is what was spent as the ledger has it, as `budgets.answer` takes it.
+    """
     found = [
         Subject(measured=measured, line=line, budgeted=not place)
         for job in budgets.measured(read, ours)
         for place, (measured, line) in enumerate(job)
     ]
     file = read.file
+    said, spent = (budgets.AS_STATED, budgets.stated(read)) if billed is None else billed
     return Agenda(
         title=file.title,
         subjects=tuple(found),
-        period=forecast.months(file.from_ or on.replace(day=1), file.months),
+        period=budgets.period(read, on),
         ours=ours,
         listed=listed,
         file=read.path.name,
+        credits=budgets.credits(read),
+        spent=spent,
+        spent_said=said,
     )
 
 
@@ -233,7 +256,14 @@ class _Teller:
             line, waits = self._moved(each), self._waits(each)
             pairs.append((self._side(each, self._base(line), waits), self._side(each, line, waits)))
         now, later = (_joined(sides) for sides in zip(*pairs, strict=True))
-        return self._page(self.agenda.title, None, None, now, later, None)
+        made = budget.Budget(
+            months=self.agenda.period,
+            forecasts=later.forecasts,
+            credits=self.agenda.credits,
+            spent=self.agenda.spent,
+        )
+        found = self._page(self.agenda.title, None, None, now, later, None)
+        return replace(found, budget=made, spent_said=self.agenda.spent_said)
 
     def _page(
         self,
@@ -320,6 +350,7 @@ class _Teller:
             month=made.month(self.agenda.period.index(self.month)),
             period=made.total,
             waits=((line.name, waits.get(line.lane)),),
+            forecasts=(made,),
             gaps=tuple(gaps),
         )
 
@@ -344,5 +375,6 @@ def _joined(sides: Sequence[Side]) -> Side:
         month=summed(each.month for each in sides),
         period=summed(each.period for each in sides),
         waits=tuple(wait for each in sides for wait in each.waits),
+        forecasts=tuple(made for each in sides for made in each.forecasts),
         gaps=tuple(gap for each in sides for gap in each.gaps),
     )

@@ -20,12 +20,15 @@ from planner.handoff import build as builds
 from planner.handoff import home, journal, states
 from planner.handoff import plan as plans
 from planner.handoff.ledger import Ledger
+from planner.words import counted
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping
+    from datetime import date, datetime
     from pathlib import Path
 
     from planner.catalog import Catalog
+    from planner.decision import budget
     from planner.decision.turnaround import State as Ending
     from planner.handoff.ledger import Attempt, Job, Note, Spent
     from planner.handoff.plan import Plan
@@ -295,7 +298,29 @@ def _find(value: Any) -> str | None:
     return next((found for each in value.values() if (found := _find(each))), None)
 
 
-# --- history for estimates --------------------------------------------------------------
+# --- what the past says of estimates and budgets ----------------------------------------
+
+
+NOTHING_SPENT: Final = ("Nothing is known of what was spent", ())
+"""What is said where there is no ledger."""
+
+
+def billed(
+    data: Path, tags: Iterable[Mapping[str, str]], months: Iterable[date], on: date
+) -> tuple[str, tuple[budget.Spent, ...]] | None:
+    """What jobs that carry one of these sets of tags were billed month by month, with a sentence
+    that says of how many; None where there is no ledger, and so nothing is known.
+    """
+    from planner import closing  # most of the hand-off: only a budget asks for it
+
+    ledger = Ledger.read_only(data)
+    if ledger is None:
+        return None
+    with ledger:
+        found = closing.so_far(ledger, tags, months, on)
+    least = f", {found.unpriced} of them at least" if found.unpriced else ""
+    said = f"As the ledger has it, of {counted(found.jobs, 'job')} with these tags{least}"
+    return said, found.spent
 
 
 def history(data: Path) -> tuple[FinishedJob, ...]:

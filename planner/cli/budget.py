@@ -70,25 +70,16 @@ def _run(arguments: Arguments, clock: Clock) -> int:
 
 def _billed(read: Read, on: date) -> tuple[str, tuple[Spent, ...]]:
     """What the jobs of the ledger that carry this budget's tags were billed, and how many."""
-    from planner import budgets, closing
+    from planner import budgets, standing
     from planner.handoff import home
-    from planner.handoff.ledger import Ledger
-    from planner.words import counted
 
-    ledger = Ledger.read_only(home.data_home())
-    if ledger is None:
+    tags = [each.tags for each in read.file.jobs]
+    found = standing.billed(home.data_home(), tags, budgets.period(read, on), on)
+    if found is None:
         print(
             "warning: no job was handed off here, so what was spent is not known", file=sys.stderr
         )
-        return "Nothing is known of what was spent", ()
-    with ledger:
-        tags = [each.tags for each in read.file.jobs]
-        found = closing.so_far(ledger, tags, budgets.period(read, on), on)
-    least = f", {found.unpriced} of them at least" if found.unpriced else ""
-    return (
-        f"As the ledger has it, of {counted(found.jobs, 'job')} with these tags{least}",
-        found.spent,
-    )
+    return found or standing.NOTHING_SPENT
 
 
 def _verdict(answer: BudgetAnswer) -> int:

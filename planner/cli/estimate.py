@@ -30,7 +30,7 @@ from planner.cli.flags import (
 from planner.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import date, datetime
 
     from planner.catalog import Catalog
@@ -52,11 +52,17 @@ class Screen(Protocol):
         catalog_loader: Callable[[], Catalog],
         clock: Clock,
         on: date | None,
-        history: tuple[FinishedJob, ...],
+        history: Callable[[], tuple[FinishedJob, ...]],
+        known: Callable[[], Known | None],
+        same: tuple[str, ...],
         place: str,
         budget: Path | None,
     ) -> int:
-        """Open on a job, or on the welcome; the exit code."""
+        """Open on a job, or on the welcome; the exit code.
+
+        `history` and `known` are asked with each count, `same` are flags that hold for every
+        answer whatever is asked on the screen.
+        """
 
 
 def _flags(made: Parser) -> None:
@@ -123,9 +129,29 @@ def open_screen(
         catalog_loader=lambda: catalog_of(arguments),
         clock=clock,
         on=as_of(arguments, now) if "as_of" in arguments else None,
-        history=history_of(arguments),
+        history=lambda: history_of(arguments),
+        known=lambda: known_of(arguments, clock()),
+        same=tuple(_same(arguments)),
         place=place,
         budget=budget,
+SAME = {
+    "input_format": "--input-format",
+    "json_schema": "--json-schema",
+    "history": "--history",
+    "as_of": "--as-of",
+    "pricing": "--pricing",
+}
+"""Flags that no key of the screen changes: they stay in every command that it shows."""
+
+
+def _same(arguments: Arguments) -> Iterator[str]:
+    for key, flag in SAME.items():
+        if key in arguments:
+            yield from (flag, str(arguments[key]))
+    for text in arguments.get("params", ()):
+        yield from ("--param", text)
+
+
     )
 
 

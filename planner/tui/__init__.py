@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from planner.catalog import Catalog
     from planner.decision.turnaround import FinishedJob
+    from planner.handoff.learned import Known
     from planner.job import Job
 
 
@@ -24,15 +25,19 @@ def run(
     catalog_loader: Callable[[], Catalog],
     clock: Callable[[], datetime],
     on: date | None = None,
-    history: tuple[FinishedJob, ...] = (),
+    history: Callable[[], tuple[FinishedJob, ...]] = tuple,
+    known: Callable[[], Known | None] = lambda: None,
+    same: tuple[str, ...] = (),
     place: str = "plan",
     budget: Path | None = None,
 ) -> int:
     """Open the screens on a job (None: ask what to run); the exit code, 70 after a defect.
 
     `catalog_loader` is called once, after the first paint, in a thread; its PlannerError is
-    shown on the screen. `on` is the day prices are asked as of (None: the clock's). `place` is
-    plan, models, jobs or budget; `budget` a budget file to talk about.
+    shown on the screen. `history` and `known` are what finished batches and earlier answers
+    teach, asked with each count. `on` is the day prices are asked as of (None: the clock's),
+    `same` the flags that hold for every command that is shown. `place` is plan, models, jobs or
+    budget; `budget` a budget file to talk about.
     """
     from planner.tui import memory
     from planner.tui.app import PlannerApp
@@ -43,6 +48,8 @@ def run(
         clock=clock,
         on=on,
         history=history,
+        known=known,
+        same=same,
         memory=memory.of_this_machine(),
     )
     app = PlannerApp(desk, job, place=place.capitalize(), budget=budget)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from planner.budget_file import Read
     from planner.catalog import Catalog
+    from planner.decision.budget import Spent
     from planner.job import Job
     from planner.outlook import Agenda
     from planner.tui.desk import Answer, Desk
@@ -48,7 +49,7 @@ class Source:
 
             read = budget_file.read(self.file)
             ours, listed = _catalogs(read, desk)
-            return outlook.of_file(read, ours, listed, on=desk.on)
+            return outlook.of_file(read, ours, listed, on=desk.on, billed=_billed(read, desk))
         found = self.planned() or self._counted(desk)
         facts = found.estimate.measured.workload
         name = printable(facts.path.name) if facts is not None else "figures given"
@@ -58,6 +59,18 @@ class Source:
         assert self.job is not None
         measured = desk.measure(self.job, lambda _rows, _done: None)
         return desk.answer(measured, Inputs(deadline=self.job.requirements.deadline))
+
+
+def _billed(read: Read, desk: Desk) -> tuple[str, tuple[Spent, ...]] | None:
+    """What was spent as the ledger has it, where the file asks for that."""
+    if read.file.actuals_from != "ledger":
+        return None
+    from planner import budgets, standing
+    from planner.handoff import home
+
+    tags = [each.tags for each in read.file.jobs]
+    found = standing.billed(home.data_home(), tags, budgets.period(read, desk.on), desk.on)
+    return found or standing.NOTHING_SPENT
 
 
 def _catalogs(read: Read, desk: Desk) -> tuple[Catalog, Catalog]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from planner.catalog import Catalog
+    from planner.handoff.learned import Known
     from planner.job import Job
     from planner.pipeline import Measured
     from planner.workload.profile import Progress
@@ -46,7 +47,11 @@ PROGRAM = "from planner.tui.counter import main; main()"
 
 
 def counts(
-    catalog: Catalog, job: Job, progress: Progress, stop: Callable[[], bool]
+    catalog: Catalog,
+    job: Job,
+    known: Known | None,
+    progress: Progress,
+    stop: Callable[[], bool],
 ) -> Iterator[tuple[Measured, bool]]:
     """A rough count, then the one that is asked for, each with whether it is the last.
 
@@ -63,7 +68,7 @@ def counts(
     )
     with process, _end(process.stdout) as said, _end(process.stdin) as asked:
         try:
-            asked.send((catalog, job))
+            asked.send((catalog, job, known))
             yield from _heard(said, asked, progress, stop)
         except (EOFError, BrokenPipeError):
             raise InputError.of(
@@ -117,15 +122,19 @@ def main() -> None:
     """In the process: count roughly, then as asked, and say so."""
     asked, said = Connection(os.dup(0)), Connection(os.dup(1))
     sys.stdout = sys.stderr  # what a library prints must not come between our words
-    catalog, job = asked.recv()
+    catalog, job, known = asked.recv()
     try:
-        _count(catalog, job, asked, said)
+        _count(catalog, job, known, asked, said)
     except (BrokenPipeError, EOFError):
         return
 
 
 def _count(
-    catalog: Catalog, job: Job, asked: Connection[Any, Any], said: Connection[Any, Any]
+    catalog: Catalog,
+    job: Job,
+    known: Known | None,
+    asked: Connection[Any, Any],
+    said: Connection[Any, Any],
 ) -> None:
     from planner import pipeline
     from planner.workload.draws import StoppedError
@@ -137,9 +146,9 @@ def _count(
 
     rough = replace(job, precision=max(job.precision, ROUGHLY), exact=False)
     try:
-        found = pipeline.measure(catalog, rough, progress)
+        found = pipeline.measure(catalog, rough, progress, known)
         said.send((FOUND, replace(found, job=job)))
-        said.send((LAST, pipeline.measure(catalog, job, progress)))
+        said.send((LAST, pipeline.measure(catalog, job, progress, known)))
     except StoppedError:
         said.send((STOPPED, None))
     except PlannerError as error:

@@ -9,6 +9,7 @@ from a worker thread: nothing here is shared but the catalog, which is loaded on
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from planner.decision.turnaround import FinishedJob
     from planner.decision.waiting import Waiting
     from planner.errors import Problem
+    from planner.handoff.learned import Known
     from planner.handoff.plan import Plan
     from planner.job import Job
     from planner.pipeline import Estimate, Measured
@@ -101,16 +103,21 @@ class Desk:
         catalog_loader: Callable[[], Catalog],
         clock: Callable[[], datetime],
         on: date | None = None,
-        history: tuple[FinishedJob, ...] = (),
+        history: Callable[[], tuple[FinishedJob, ...]] = tuple,
+        known: Callable[[], Known | None] = lambda: None,
         measure: Callable[[Catalog, Job, Progress | None], Measured] | None = None,
         memory: Memory = FORGETFUL,
+        same: tuple[str, ...] = (),
     ) -> None:
+        """`history` and `known`: what jobs have taught so far, asked with each count."""
         self.memory = memory
+        self.same = same
         self._clock = clock
         self._start: datetime | None = None
         self._kept: Assessments | None = None
         self._on = on
-        self._history = history
+        self._read_history, self._read_known = history, known
+        self._history: tuple[FinishedJob, ...] = ()
         self._load = catalog_loader
         self._measure = measure
         self._loading = Lock()
@@ -147,9 +154,14 @@ class Desk:
         """Count the job; StoppedError out of `progress` keeps what there is, if there is any."""
         from planner import pipeline
 
-        self._start = self._clock()
-        measure = self._measure or pipeline.measure
+        known = self._begin()
+        measure = self._measure or partial(pipeline.measure, known=known)
         return measure(self.catalog(), job, progress)
+
+    def _begin(self) -> Known | None:
+        """A job would start now, and knows what others before it have taught."""
+        self._start, self._history = self._clock(), self._read_history()
+        return self._read_known()
 
     def counts(
         self, job: Job, progress: Progress, stop: Callable[[], bool]
@@ -162,8 +174,8 @@ class Desk:
         from planner.workload.draws import StoppedError
 
         if counter.POSSIBLE and self._is_large(job.workload):
-            self._start = self._clock()
-            yield from counter.counts(self.catalog(), job, progress, stop)
+            known = self._begin()
+            yield from counter.counts(self.catalog(), job, known, progress, stop)
             return
 
         def report(rows: int, done: int) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from planner import outlook
+from planner import outlook, standing
 from planner.decision.budget import percent_of
-from planner.money import Usd, dollars
+from planner.money import Usd, dollars, total
 from planner.report import budget_words as words
 from planner.tui.digits import ROWS, large
 from planner.tui.pieces import Line, Piece, Tone, cells, cut, fitting, folded, paragraph
@@ -240,9 +240,11 @@ def _grade(wait: Wait | None) -> str:
 def _rest(page: Page, stance: Stance, room: int) -> list[tuple[int, Line]]:
     """Lines with ranks: what has the highest goes first where there is no room, 0 never."""
     made = [(1, line) for line in _missing(page, room)]
-    made += [(2, line) for line in _changes(page, room)]
+    made += [(2, line) for line in _spent(page, room)]
+    made += [(3, line) for line in _changes(page, room)]
+    made += [(4, line) for line in _credits(page, stance, room)]
     if len(PROMISE) <= room:
-        made.append((3, (Piece(PROMISE, Tone.MUTED),)))
+        made.append((5, (Piece(PROMISE, Tone.MUTED),)))
     made.append((0, _basis(page, stance, room)))
     return made
 
@@ -322,6 +324,37 @@ def _changes(page: Page, room: int) -> Iterator[Line]:
         )
         said = (Piece(f"from {change.date} {effect}", Tone.WARN),)
         yield fitting(((*said, Piece(f" ({change.job}: {change.what})", Tone.MUTED)), said), room)
+
+
+def _spent(page: Page, room: int) -> Iterator[Line]:
+    """What was spent in the newest month that is known of, beside its budget for the same days."""
+    if page.budget is None or page.volume != 1:
+        return
+    for each in page.budget.actuals[-1:]:
+        until = f"by {each.spent.through}" if each.spent.through else words.month(each.spent.month)
+        said = f"spent {dollars(each.spent.amount)} {until}"
+        beside = f", budgeted for these days {dollars(each.budgeted)}"
+        tone = Tone.WARN if each.more > 0 else Tone.PLAIN
+        more = Piece(f" ({words.signed(each.more)})", tone)
+        source = Piece(f"  {page.spent_said}", Tone.MUTED)
+        full = (Piece(said), Piece(beside), more)
+        yield fitting(((*full, source), full, (Piece(said), more)), room)
+    if not page.budget.actuals and page.spent_said == standing.NOTHING_SPENT[0]:
+        yield (Piece(page.spent_said, Tone.WARN),)
+
+
+def _credits(page: Page, stance: Stance, room: int) -> Iterator[Line]:
+    """What credits pay of it."""
+    if page.budget is None:
+        return
+    paid = page.budget.credited[page.period.index(page.month)]
+    said = f"credits pay {dollars(paid)} of the month as budgeted"
+    if stance.yearly:
+        paid = total(page.budget.credited)
+        left = dollars(page.budget.to_pay)
+        said = f"credits pay {dollars(paid)} of it as budgeted; {left} is left to pay"
+    if paid:
+        yield fitting(((Piece(said),),), room)
 
 
 def _fold(text: str, room: int, tone: Tone) -> tuple[Line, ...]:
