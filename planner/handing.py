@@ -1,29 +1,26 @@
-"""Handing a plan off: what both faces call to submit, resume, fetch, cancel and rehearse.
+"""Handing a plan off: what both faces call to submit, resume, fetch and cancel.
 
 Everything that can be known without asking the vendor is checked first: that nothing has moved,
 that no figure is assumed, what the policy says of vendor, model, region and address. Only then
 is the vendor asked whose the key is, and nothing that costs is done before the face has shown
 `Ready` and heard a yes. The loop itself is `handoff.submit`; here it is given its parts.
 
-Clock, data home and key come in as arguments, so that a rehearsal is the same hand-off with
-other ones, and not a second code path that may say otherwise.
+Clock, data home and key come in as arguments, so that a rehearsal (`rehearsing`) is the same
+hand-off with other ones, and not a second code path that may say otherwise.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
-import tempfile
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from planner import closing, drafting
-from planner.canary import FirstRows
+from planner.canary import Canary, FirstRows
 from planner.catalog import support
 from planner.errors import InputError, VendorError
 from planner.handoff import build as builds
@@ -40,7 +37,6 @@ from planner.handoff import (
 from planner.handoff import journal as journals
 from planner.handoff import plan as plans
 from planner.handoff import runner as runners
-from planner.handoff.keys import Key, Secret
 from planner.handoff.ledger import Ledger
 from planner.handoff.providers import vendors
 from planner.handoff.rescue import Rescue
@@ -51,6 +47,7 @@ from planner.money import ZERO, Usd, difference, plus, scaled, total
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from planner.catalog import Catalog
     from planner.catalog.facts import LaneFacts as Lane
@@ -58,6 +55,7 @@ if TYPE_CHECKING:
     from planner.handoff.build import Built
     from planner.handoff.clock import Clock
     from planner.handoff.followup import FollowUp
+    from planner.handoff.keys import Key
     from planner.handoff.ledger import Attempt, Job
     from planner.handoff.plan import Plan
     from planner.handoff.policy import Policy
@@ -305,6 +303,17 @@ class Handoff:
             open_vendor=self._open.realtime,
             gate=self._room,
         )
+
+    def try_first(self, count: int) -> Canary | None:
+        """Ask so many rows in realtime; None where something was sent already.
+
+        VendorError, InputError as of `FirstRows.ask`; the job has to be admitted.
+        """
+        attempts = self.ledger.attempts(self.job.id)
+        begun = self.ready.job is not None and not self.batches
+        if begun or any(each.state != "built" for each in attempts):
+            return None
+        return self.first_rows().ask(self.ledger, self.job, count)
 
     def learn(self) -> None:
         """Keep what the job has taught, once it is over, for the next estimate."""
@@ -716,105 +725,3 @@ def opened(provider: str, base_url: str | None) -> BatchVendor:
     policy.check_place(rules, provider, vendors.address(provider, base_url))
     vendor: BatchVendor = asked(partial(vendors.open_batches, provider, base_url=base_url))
     return vendor
-
-
-# --- rehearsing -------------------------------------------------------------------------
-
-USUAL: Final = 600.0
-"""Seconds that a rehearsed batch takes where the plan does not know."""
-SPREAD: Final = 0.6
-"""Coefficient of variation of rehearsed turnarounds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsed:
-    """What came of a rehearsal; nothing of it is kept."""
-
-    ready: Ready
-    step: Step
-    tally: Tally
-    began: datetime
-    ended: datetime
-    """By the rehearsal's clock."""
-    billed: Usd
-    requests: int
-    """Calls that reached the rehearsed vendor."""
-    paid: int
-    """Batches that were made there."""
-
-
-SPEED = 20
-"""Seconds of a rehearsed run of single requests in one of the machine's."""
-
-
-def rehearse(
-    path: Path, catalog: Catalog, now: datetime, terms: Terms, narrate: Callable[[Event], None]
-) -> Rehearsed:
-    """The whole hand-off of a plan against a vendor on loopback, on a clock that leaps.
-
-    Reads the plan and its workload; whatever it writes is in a temporary folder that is gone
-    afterwards. Errors as of `submitting`, save the policy's: nothing leaves the machine.
-    """
-    from planner.handoff import rehearsal
-
-    plan = plans.read(path)
-    provider = plan.choice.provider
-    vendors.about(provider)
-    # Batches may be waited for in no time at all; what happens side by side needs time of its own.
-    alone = plan.choice.strategy == "single" and plan.choice.delivery != "sync"
-    time = rehearsal.clock.Virtual(now) if alone else rehearsal.clock.Leaping(now, SPEED)
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="planner-rehearsal-")))
-        stack.enter_context(_straight_to_loopback())
-        server = stack.enter_context(
-            rehearsal.Server(clock=time.clock, seed=plan.demand.seed, conduct=_conduct(plan))
-        )
-        seat = Seat(
-            catalog=catalog,
-            clock=time.clock,
-            data=folder,
-            key=Key(secret=Secret("rehearsal"), found_in="the rehearsal"),
-            rehearsal=True,
-            narrate=narrate,
-        )
-        terms = replace(terms, base_url=server.base_url(provider))
-        handoff = stack.enter_context(submitting(path, seat, terms))
-        job = handoff.admit()
-        step = handoff.drive().run()
-        return Rehearsed(
-            ready=handoff.ready,
-            step=step,
-            tally=handoff.tally(),
-            began=now,
-            ended=time.now(),
-            billed=handoff.ledger.exposure(job.id).billed,
-            requests=len(server.record.sent),
-            paid=server.paid(provider).total(),
-        )
-
-
-def _conduct(plan: Plan) -> Any:
-    """A vendor that takes as long, and answers at such length, as the plan expects."""
-    from planner.handoff import rehearsal
-
-    usual = USUAL if plan.finish.p50 is None else float(plan.finish.p50)
-    length = plan.tokens.output.value / max(plan.workload.rows.value, 1)
-    return rehearsal.Conduct(
-        answers=rehearsal.Answers(mean=max(length, 1.0)),
-        turnaround=rehearsal.spread(usual, SPREAD),
-    )
-
-
-@contextlib.contextmanager
-def _straight_to_loopback() -> Iterator[None]:
-    """No proxy stands between a rehearsal and its server, whatever the environment says."""
-    before = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")}
-    os.environ.update(dict.fromkeys(before, "127.0.0.1,localhost"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -10,23 +10,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from planner import closing, drafting, handing, pipeline
+from planner import closing, drafting, pipeline, rehearsing
 from planner.errors import InputError
 from planner.handoff import home, learned, pilots, results
 from planner.handoff import plan as plans
-from planner.handoff.keys import Key, Secret
 from planner.handoff.ledger import Ledger
+from planner.handoff.providers import vendors
 from planner.workload import prompt as prompts
 from planner.workload import readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
+    from pathlib import Path
 
     from planner.catalog import Catalog
     from planner.drafting import Wishes
@@ -43,7 +42,7 @@ FOLDER: Final = "pilots"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """Drawn rows with the plan that sends them."""
+    """Drawn rows, and the plan that sends them."""
 
     path: Path
     plan: Plan
@@ -76,7 +75,21 @@ class Piloted:
     """It had been run before; nothing was sent now."""
 
 
-def prepare(
+def sendable(catalog: Catalog, job: Job) -> str:
+    """The vendor of the job's one model, which planner can send to.
+
+    InputError where the job is no workload and one model, UnknownFactError (exit 3) where it hands
+    nothing to that vendor: both are known before anybody is asked, or a row is drawn.
+    """
+    if job.workload is None:
+        raise InputError.of("no-workload", "a pilot sends rows of a file", hint="name a file")
+    if len(job.models) != 1:
+        raise InputError.of("one-model", "a pilot is for one model", hint="name it with --model")
+    return vendors.about(catalog.model(job.models[0]).provider).provider
+
+
+@contextlib.contextmanager
+def prepared(
     catalog: Catalog,
     job: Job,
     wishes: Wishes,
@@ -85,22 +98,42 @@ def prepare(
     data: Path,
     now: datetime,
     known: Known | None = None,
-) -> Prepared:
-    """Draw rows and plan them in the realtime lane; both stand in the data home afterwards.
+) -> Iterator[Prepared]:
+    """Draw rows and plan them in the realtime lane; both stand in the data home meanwhile.
 
-    InputError where the job is no workload and one model. NoPlanError (exit 1) where the lane
-    cannot run.
+    Afterwards the rows are gone, since a job has its own copy of what it sends, and the plan is
+    unless it became a job. Errors as of `sendable`; NoPlanError (exit 1) where the lane cannot run.
     """
-    if job.workload is None:
-        raise InputError.of("no-workload", "a pilot sends rows of a file", hint="name a file")
-    if len(job.models) != 1:
-        raise InputError.of("one-model", "a pilot is for one model", hint="name it with --model")
+    sendable(catalog, job)
+    assert job.workload is not None
     workload = readers.open_workload(job.workload, format=job.input_format)
     drawn = pilots.draw(workload.rows(skip_bad=job.skip_bad_rows), n, job.seed)
     if not drawn.rows:
         raise InputError.of("no-rows", "there is no row in it", where=str(job.workload))
     folder = home.private_folder(home.private_folder(data) / FOLDER)
     path, digest = _written(drawn, folder)
+    try:
+        plan, asked = _planned(catalog, job, wishes, workload, path, digest, now, known)
+        placed = _standing(plan, asked, folder, data)
+        try:
+            yield _prepared(placed, plan, drawn, workload, job)
+        finally:
+            _unless_job(placed, data)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _planned(
+    catalog: Catalog,
+    job: Job,
+    wishes: Wishes,
+    workload: readers.Workload,
+    path: Path,
+    digest: str,
+    now: datetime,
+    known: Known | None,
+) -> tuple[Plan, tuple[object, ...]]:
+    """The plan of the drawn rows, and what was asked for, which is what it is known by."""
     whole = workload.digest()
     small = replace(job, workload=path, input_format=None, of_rows=None).at_deadline(None, now)
     # The cap bounds what is spent; what is only assumed so far is no reason not to begin.
@@ -113,9 +146,15 @@ def prepare(
         accept_assumed=True,
         tags={**wishes.tags, pilots.TAG: f"of {whole[7:19]}"},
     )
-    plan = drafting.make(answer, wishes, folder)
-    asked = (job.models, job.output.limit, plan.choice.option, learned.template_of(plan))
-    placed = _standing(plan, (*asked, wishes.endpoint), folder, data)
+    plan = drafting.make(answer, wishes, path.parent)
+    template = learned.template_of(plan)
+    return plan, (job.models, job.output.limit, plan.choice.option, template, wishes.endpoint)
+
+
+def _prepared(
+    placed: Path, plan: Plan, drawn: pilots.Drawn, workload: readers.Workload, job: Job
+) -> Prepared:
+    whole = workload.digest()
     return Prepared(
         path=placed,
         plan=plans.read(placed),
@@ -162,14 +201,24 @@ def _standing(plan: Plan, asked: tuple[object, ...], folder: Path, data: Path) -
     """
     name = hashlib.sha256(repr(asked).encode()).hexdigest()[:12]
     path = folder / f"{plan.workload.digest[7:19]}-{name}.plan.yaml"
-    ledger = Ledger.read_only(data)
-    if path.exists() and ledger is not None:
-        with ledger:
-            jobs = {each.id for each in ledger.jobs()}
-        if plans.read(path).nonce in jobs:
-            return path
-    plans.write(plan, path, force=True)
+    if not (path.exists() and _is_job(path, data)):
+        plans.write(plan, path, force=True)
     return path
+
+
+def _is_job(path: Path, data: Path) -> bool:
+    """Whether the plan in a file was handed off."""
+    ledger = Ledger.read_only(data)
+    if ledger is None:
+        return False
+    with ledger:
+        return plans.read(path).nonce in {each.id for each in ledger.jobs()}
+
+
+def _unless_job(path: Path, data: Path) -> None:
+    """Nobody said yes, or it was refused: the prompt in it does not stay."""
+    if not _is_job(path, data):
+        path.unlink()
 
 
 def _template(plan: Plan, workload: readers.Workload, job: Job, whole: str) -> str:
@@ -226,7 +275,7 @@ def _answers(folder: Path, prepared: Prepared, most: int) -> Iterator[tuple[Any,
 
 
 @contextlib.contextmanager
-def rehearsing(
+def rehearsed(
     catalog: Catalog,
     now: datetime,
     provider: str,
@@ -237,16 +286,5 @@ def rehearsing(
     from planner.handoff import rehearsal
 
     time = rehearsal.clock.Virtual(now)
-    with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="planner-pilot-"))
-        stack.enter_context(handing._straight_to_loopback())  # noqa: SLF001 -- as a rehearsal does
-        server = stack.enter_context(rehearsal.Server(clock=time.clock))
-        seat = handing.Seat(
-            catalog=catalog,
-            clock=time.clock,
-            data=Path(folder),
-            key=Key(secret=Secret("rehearsal"), found_in="the rehearsal"),
-            rehearsal=True,
-            narrate=narrate,
-        )
+    with rehearsing.loopback(catalog, time, narrate) as (server, seat):
         yield seat, replace(terms, base_url=server.base_url(provider))

@@ -314,6 +314,39 @@ def test_nothing_is_sent_without_a_yes_or_without_a_cap(make: Make) -> None:
     assert pilot(counter, "-n", "5", "--max-cost", "1").exit_code in (0, 1)
 
 
+@pytest.mark.parametrize("agreed", [(), AGREED])
+def test_a_pilot_of_a_vendor_that_planner_cannot_send_to_asks_nobody(
+    make: Make, agreed: tuple[str, ...]
+) -> None:
+    counter = make()
+    counter.types("y")
+    job = ("--prompt", "{{ text }}", "--model", "gemini-2.5-flash", "-n", "5")
+    answer = counter("pilot", str(counter.rows(60)), *job, *agreed, *counter.to)
+    assert (answer.exit_code, answer.out) == (3, "")
+    assert answer.err.startswith("error[no-vendor]: planner hands no jobs to")
+    assert "[y/N]" not in answer.err
+    assert not counter.data.exists()
+
+
+@pytest.mark.parametrize("end", ["no", "refused", "done"])
+def test_drawn_rows_are_on_the_disk_no_longer_than_they_are_needed(
+    make: Make, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    counter = make()
+    counter.types("n")
+    agreed = () if end == "no" else AGREED
+    if end == "refused":
+        (counter.folder / "planner").mkdir()
+        (counter.folder / "planner" / "policy.yaml").write_text("vendors: [openai]\n")
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(counter.folder))
+    pilot(counter, "-n", "10", *agreed)
+    left = [each.name for each in (counter.data / "pilots").iterdir()]
+    assert [each for each in left if each.endswith(".jsonl")] == []
+    assert len(left) == (end not in ("no", "refused")), "the plan of a job is how it is found again"
+    if end == "done":
+        assert "run before" in pilot(counter, "-n", "10", *AGREED).out
+
+
 def test_a_pilot_over_its_cap_is_not_begun(make: Make) -> None:
     counter = make()
     answer = pilot(counter, "-n", "50", "--yes", "--max-cost", "0.0000001")

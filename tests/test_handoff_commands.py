@@ -898,6 +898,28 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return hosts
 
 
+@pytest.mark.parametrize("provider", MODELS)
+def test_rows_that_go_first_are_rehearsed_like_the_rest(make: Make, provider: str) -> None:
+    counter = make(provider=provider)
+    plan = counter.plan()
+    answer = counter.submit(plan, "--rehearse", "--canary", "3")
+    assert answer.exit_code == 0, answer.err
+    assert re.search(r"canary +3 of 3 rows answered, \$0\.\d+, before the rest", answer.out)
+    found = [
+        json.loads(counter.submit(plan, "--rehearse", "--format", "json", *more).out)
+        for more in ((), ("--canary", "3"))
+    ]
+    assert found[0]["canary"] is None
+    assert (found[1]["canary"]["asked"], found[1]["canary"]["answered"]) == (3, 3)
+    assert Decimal(found[1]["billed"]) == Decimal(found[0]["billed"]) + Decimal(
+        found[1]["canary"]["billed"]
+    )
+    assert found[1]["calls"] > found[0]["calls"] + 2
+    assert found[1]["batches"] == found[0]["batches"] == 1
+    assert counter.submit(plan, "--rehearse", "--canary", "0").exit_code == 2
+    assert counter.paid == 0, "nothing left for the vendor"
+
+
 def test_planning_building_and_rehearsing_touch_nothing_else(
     counter: Counter,
     connections: list[str],

@@ -220,9 +220,9 @@ def _submit(arguments: Arguments, clock: Clock) -> int:
     from planner.handoff import plan as plans
 
     path = Path(arguments["plan"])
+    _how_to_agree(arguments)
     if arguments.get("rehearse"):
         return _rehearse(arguments, clock, path)
-    _how_to_agree(arguments)
     narrator = Narrator(clock)
     started: list[str] = []
     with _safely(lambda: started[0] if started else None):
@@ -297,17 +297,11 @@ def _still_can(ready: Ready) -> bool:
 
 def _try_first(handoff: Handoff, arguments: Arguments, narrator: Narrator) -> None:
     """A few rows in realtime, where they are asked for and nothing was sent yet."""
-    from planner.money import dollars
+    from planner.report import handoff as report
 
-    attempts = handoff.ledger.attempts(handoff.job.id)
-    begun = handoff.ready.job is not None and not handoff.batches
-    if "canary" not in arguments or begun or any(each.state != "built" for each in attempts):
-        return
-    found = handoff.first_rows().ask(handoff.ledger, handoff.job, arguments["canary"])
-    said = f"canary: {found.answered} of {found.asked} rows answered, {dollars(found.billed)}"
-    if found.truncated:
-        said += f"; {found.truncated} ran into their output limit"
-    narrator.say(said, narrator.clock())
+    found = handoff.try_first(arguments["canary"]) if "canary" in arguments else None
+    if found is not None:
+        narrator.say(f"canary: {report.first_rows(found)}", narrator.clock())
 
 
 def _driven(handoff: Handoff, arguments: Arguments, narrator: Narrator) -> int:
@@ -365,13 +359,19 @@ def _over(handoff: Handoff, arguments: Arguments) -> int:
 
 def _rehearse(arguments: Arguments, clock: Clock, path: Path) -> int:
     """The whole life of a job, told as it would be."""
-    from planner import handing
+    from planner import rehearsing
     from planner.report import handoff as report
 
-    now = clock()
     narrator = Narrator(clock)
     with _safely(lambda: None):
-        found = handing.rehearse(path, catalog_of(arguments), now, _terms(arguments), narrator)
+        found = rehearsing.rehearse(
+            path,
+            catalog_of(arguments),
+            clock(),
+            _terms(arguments),
+            narrator,
+            canary=arguments.get("canary"),
+        )
     print(report.REHEARSED[arguments.get("format", "table")](found), end="")
     return YES if found.step.over == "done" else NO
 

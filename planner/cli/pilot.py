@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from planner.catalog import Catalog
     from planner.handing import Seat, Terms
-    from planner.job import Job
     from planner.piloting import Piloted, Prepared
 
 
@@ -45,11 +44,13 @@ def _pilot(arguments: Arguments, clock: Clock) -> int:
     now = clock()
     arguments = estimate.with_job_file(arguments)
     job = estimate.job_of(arguments, now)
+    catalog = catalog_of(arguments)
+    provider = piloting.sendable(catalog, job)
     _agreeable(arguments)
     gate = _gate(arguments)
-    catalog = catalog_of(arguments)
-    with _seat(arguments, catalog, job, now, clock) as (seat, terms):
-        prepared = piloting.prepare(
+    with (
+        _seat(arguments, catalog, provider, now, clock) as (seat, terms),
+        piloting.prepared(
             catalog,
             job,
             plan.wishes_of(arguments),
@@ -57,7 +58,8 @@ def _pilot(arguments: Arguments, clock: Clock) -> int:
             data=seat.data,
             now=now,
             known=None if seat.rehearsal else estimate.known_of(arguments, now),
-        )
+        ) as prepared,
+    ):
         done = _run(prepared, seat, terms, arguments)
     if done is None:
         print("nothing was sent", file=sys.stderr)
@@ -84,7 +86,7 @@ def _run(prepared: Prepared, seat: Seat, terms: Terms, arguments: Arguments) -> 
 
 @contextlib.contextmanager
 def _seat(
-    arguments: Arguments, catalog: Catalog, job: Job, now: datetime, clock: Clock
+    arguments: Arguments, catalog: Catalog, provider: str, now: datetime, clock: Clock
 ) -> Iterator[tuple[Seat, Terms]]:
     from planner import handing, piloting
     from planner.handoff import home
@@ -92,8 +94,7 @@ def _seat(
     narrate = handoff.Narrator(clock, stamp=False)
     terms = handing.Terms(max_cost=arguments.get("max_cost"), base_url=arguments.get("base_url"))
     if arguments.get("rehearse"):
-        provider = _provider(catalog, job)
-        with piloting.rehearsing(catalog, now, provider, narrate, terms) as both:
+        with piloting.rehearsed(catalog, now, provider, narrate, terms) as both:
             yield both
         return
     yield (
@@ -102,12 +103,6 @@ def _seat(
         ),
         terms,
     )
-
-
-def _provider(catalog: Catalog, job: Job) -> str:
-    if len(job.models) != 1:
-        raise InputError.of("one-model", "a pilot is for one model", hint="name it with --model")
-    return catalog.model(job.models[0]).provider
 
 
 def _agreeable(arguments: Arguments) -> None:

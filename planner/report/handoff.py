@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from planner.handing import Ready, Rehearsed
+    from planner.canary import Canary
+    from planner.handing import Ready
     from planner.handoff.followup import FollowUp
     from planner.handoff.ledger import Job
     from planner.handoff.results import Tally
     from planner.handoff.runner import Progress
     from planner.handoff.submit import News
+    from planner.rehearsing import Rehearsed
     from planner.standing import Rows
 
 Json = dict[str, Any]
@@ -325,6 +327,12 @@ def ended_data(job: Job, found: Tally, billed: Usd, folder: str, more: FollowUp 
     }
 
 
+def first_rows(it: Canary) -> str:
+    """What came of the rows that were asked in realtime before the rest."""
+    said = f"{it.answered} of {counted(it.asked, 'row')} answered, {dollars(it.billed)}"
+    return f"{said}; {it.truncated} ran into their output limit" if it.truncated else said
+
+
 def rehearsed(it: Rehearsed) -> str:
     """What a rehearsal showed."""
     took = (it.ended - it.began).total_seconds()
@@ -341,6 +349,8 @@ def rehearsed(it: Rehearsed) -> str:
         _line("vendor", "a server on loopback that answers as long as the plan expects: it "
               "tries out the hand-off, not the vendor's speed and not the answers"),
     ]  # fmt: skip
+    if it.canary is not None:
+        lines.insert(1, _line("canary", f"{first_rows(it.canary)}, before the rest"))
     if it.step.over == "stopped":
         lines.insert(1, _line("stopped", it.step.because or ""))
     return "\n".join(lines) + "\n"
@@ -356,10 +366,15 @@ def rehearsed_data(it: Rehearsed) -> Json:
         "because": it.step.because,
         "seconds": (it.ended - it.began).total_seconds(),
         "outcomes": dict(it.tally.outcomes),
+        "canary": None if it.canary is None else _first_data(it.canary),
         "billed": plain(it.billed),
         "calls": it.requests,
         "batches": it.paid,
     }
+
+
+def _first_data(it: Canary) -> Json:
+    return {**asdict(it), "billed": plain(it.billed)}
 
 
 def when(at: datetime | None, now: datetime) -> str:

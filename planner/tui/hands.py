@@ -26,9 +26,10 @@ from planner.tui.work import Board
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from planner.handing import Handoff, Ready, Rehearsed, Seat
+    from planner.handing import Handoff, Ready, Seat
     from planner.handoff.desk import Step
     from planner.handoff.results import Tally
+    from planner.rehearsing import Rehearsed
     from planner.tui.desk import Answer, Desk
 
 LOOK = 0.05
@@ -178,13 +179,13 @@ class Hands:
 
     def rehearse(self, plan: Path) -> Rehearsed:
         """The whole hand-off against a vendor on this machine; nothing leaves it."""
-        from planner import handing
+        from planner import handing, rehearsing
 
         def silent(_news: object) -> None:
             """Nobody is told."""
 
         now = self.desk.clock()
-        return handing.rehearse(plan, self.desk.catalog(), now, handing.Terms(), silent)
+        return rehearsing.rehearse(plan, self.desk.catalog(), now, handing.Terms(), silent)
 
     def _seat(self, wanted: Callable[[], bool]) -> Seat:
         from planner import handing

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from planner.handing import Ready, Rehearsed
+    from planner.handing import Ready
+    from planner.rehearsing import Rehearsed
     from planner.tui.hands import Hands, Said
 
 LOOK = 0.05

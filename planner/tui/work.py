@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from planner.handing import Ready, Rehearsed
+    from planner.handing import Ready
     from planner.handoff.results import Tally
+    from planner.rehearsing import Rehearsed
     from planner.standing import Standing
 
 BAR = 10
