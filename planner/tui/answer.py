@@ -20,14 +20,13 @@ from planner.tui.table import profile_of, table
 from planner.tui.widgets import Drawn, Prose
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from textual.app import ComposeResult
-    from textual.content import Content
 
     from planner.tui.charts import Picture
     from planner.tui.desk import Answer, Closer, Grid, Loosened
-    from planner.tui.pieces import Paragraph
+    from planner.tui.pieces import Line, Paragraph
     from planner.tui.table import Table
 
 CHARTS_WIDTH, CHARTS_HEIGHT = 160, 48
@@ -43,18 +42,17 @@ class Heading(Drawn):
     def show(self, answer: Answer) -> None:
         """Another answer's workload, volume and deadline."""
         self.answer = answer
-        self.refresh()
+        self.redraw()
 
     def say(self, remark: str) -> None:
         """What goes on behind the answer."""
         self.remark = remark
-        self.refresh()
+        self.redraw()
 
-    def render(self) -> Content:
+    def drawn(self) -> Iterable[Line]:
         """The line at the widget's width."""
-        if self.answer is None:
-            return self.content([])
-        return self.content([view.heading(self.answer, self.size.width, self.remark)])
+        if self.answer is not None:
+            yield view.heading(self.answer, self.size.width, self.remark)
 
 
 class BandLines(Drawn):
@@ -69,15 +67,14 @@ class BandLines(Drawn):
         self.answer, self.model, self.loosened = answer, model, loosened
         tone = view.band(answer, model, loosened, 80).tone
         self.set_class(tone is Tone.BAD, "-none")
-        self.refresh()
+        self.redraw()
 
-    def render(self) -> Content:
+    def drawn(self) -> Iterable[Line]:
         """The lines at the widget's width."""
-        if self.answer is None:
-            return self.content([])
-        width = self.size.width
-        band = view.band(self.answer, self.model, self.loosened, width)
-        return self.content(cut(line, width) for line in band.lines)
+        if self.answer is not None:
+            width = self.size.width
+            band = view.band(self.answer, self.model, self.loosened, width)
+            yield from (cut(line, width) for line in band.lines)
 
 
 class AnswerView(Container):

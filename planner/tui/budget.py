@@ -22,15 +22,15 @@ from planner.tui.places import Place
 from planner.tui.widgets import Drawn, Prose
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterable
 
     from textual.app import ComposeResult
-    from textual.content import Content
 
     from planner.outlook import Agenda, Page, Question
     from planner.tui.agenda import Source
     from planner.tui.desk import Desk
     from planner.tui.meeting import Stance
+    from planner.tui.pieces import Line
 
 TWO, HALF = Fraction(2), Fraction(1, 2)
 
@@ -67,17 +67,15 @@ class Board(Drawn):
     def show(self, page: Page, stance: Stance) -> None:
         """Another page, or the same looked at in another way."""
         self.page, self.stance = page, stance
-        self.refresh()
+        self.redraw()
 
-    def render(self) -> Content:
+    def drawn(self) -> Iterable[Line]:
         """As large as it goes."""
         if self.page is None or self.stance is None:
-            return self.content([])
+            return ()
         from planner.tui import meeting
 
-        return self.content(
-            meeting.lines(self.page, self.stance, self.size.width, self.size.height)
-        )
+        return meeting.lines(self.page, self.stance, self.size.width, self.size.height)
 
 
 class BudgetScreen(Place):

@@ -22,16 +22,16 @@ from planner.tui.places import Place
 from planner.tui.widgets import Drawn, Prose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from textual.app import ComposeResult
-    from textual.content import Content
 
     from planner.handoff.results import Tally
     from planner.standing import Standing
     from planner.tui.desk import Desk
     from planner.tui.hands import Hands, Said
+    from planner.tui.pieces import Line
     from planner.tui.work import Board
 
 LOOK_EVERY = 2.0
@@ -52,16 +52,16 @@ class Course(Drawn):
     def show(self, board: Board, job: str | None) -> None:
         """Another job, or the same later."""
         self.board, self.job = board, job
-        self.refresh()
+        self.redraw()
 
-    def render(self) -> Content:
+    def drawn(self) -> Iterable[Line]:
         """The chart, or nothing where there is no room for one."""
         from planner.tui import work
 
         it = self.board.of(self.job) if self.board is not None else None
         if it is None or self.board is None:
-            return self.content([])
-        return self.content(work.completion(it, self.board.now, self.size.width, self.size.height))
+            return ()
+        return work.completion(it, self.board.now, self.size.width, self.size.height)
 
 
 class JobsScreen(Place):

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 
-from planner.tui.widgets import Drawn
+from planner.tui.scrolled import HEAD, Scrolled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,9 +21,6 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
     from planner.tui.pieces import Line
-
-HEAD = 1
-"""Lines that stay in place above the items."""
 
 
 class Lines(Protocol):
@@ -42,7 +37,7 @@ class Lines(Protocol):
         """One item."""
 
 
-class Listing(Drawn, ScrollView, can_focus=True):
+class Listing(Scrolled):
     """Items, one of them under the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -83,19 +78,11 @@ class Listing(Drawn, ScrollView, can_focus=True):
         before = self.cursor
         self.lines = lines
         self.place = lines.ids.index(before) if before in lines.ids else 0
-        self._fit()
-        self.refresh()
-        self.call_after_refresh(self._reveal)
+        self.refit()
 
-    def _fit(self) -> None:
-        count = len(self.lines.ids) if self.lines is not None else 0
-        self.virtual_size = Size(self.scrollable_content_region.width, count + HEAD)
-
-    def on_resize(self) -> None:
-        """Another width takes other columns."""
-        self._fit()
-        self.refresh()
-        self.call_after_refresh(self._reveal)
+    def refit(self) -> None:
+        """As many lines as there are items."""
+        self.hold(len(self.lines.ids) if self.lines is not None else 0)
 
     def render_line(self, y: int) -> Strip:
         """The titles stay, the items scroll under them."""
@@ -118,15 +105,13 @@ class Listing(Drawn, ScrollView, can_focus=True):
         if place not in (self.place, -1):
             self.place = place
             self.refresh()
-            self._reveal()
+            self.reveal()
             if self.cursor is not None:
                 self.post_message(self.Moved(self.cursor))
 
-    def _reveal(self) -> None:
+    def reveal(self) -> None:
         """Scroll so that the cursor is seen."""
-        room, top = self.size.height - HEAD, self.scroll_offset.y
-        top = min(self.place, max(top, self.place - room + 1))
-        self.scroll_to(y=top, animate=False)
+        self.scroll_until(self.place)
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a click on the cursor asks for more."""

@@ -10,22 +10,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 
+from planner.tui.scrolled import HEAD, Scrolled
 from planner.tui.table import Group, Layout, Row, Table, group_line, head_line, layout, row_line
-from planner.tui.widgets import Drawn
 
 if TYPE_CHECKING:
     from textual import events
+    from textual.geometry import Size
     from textual.strip import Strip
 
-HEAD = 1
-"""Lines that stay in place above the options."""
 
-
-class Matrix(Drawn, ScrollView, can_focus=True):
+class Matrix(Scrolled):
     """All options of all models, one of them under the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -63,21 +59,13 @@ class Matrix(Drawn, ScrollView, can_focus=True):
     def show(self, table: Table, cursor: str) -> None:
         """Draw another table; the cursor goes to the option of that id."""
         self.table, self.cursor = table, cursor
-        self._fit()
-        self.refresh(layout=True)
-        self.call_after_refresh(self._reveal)
+        self.refit()
 
-    def _fit(self) -> None:
+    def refit(self) -> None:
+        """The columns that the width takes."""
         if self.table is not None:
-            width = self.scrollable_content_region.width
-            self._laid = layout(self.table, width)
-            self.virtual_size = Size(width, len(self.table.lines) + HEAD)
-
-    def on_resize(self) -> None:
-        """Another width takes other columns."""
-        self._fit()
-        self.refresh()
-        self.call_after_refresh(self._reveal)
+            self._laid = layout(self.table, self.scrollable_content_region.width)
+            self.hold(len(self.table.lines))
 
     def get_content_height(
         self,
@@ -132,22 +120,16 @@ class Matrix(Drawn, ScrollView, can_focus=True):
         if row.id != self.cursor:
             self.cursor = row.id
             self.refresh()
-            self._reveal()
+            self.reveal()
             self.post_message(self.Moved(row.id))
 
-    def _reveal(self) -> None:
+    def reveal(self) -> None:
         """Scroll so that the cursor, and its model's heading where there is room, is seen."""
         if self.table is None or self.row is None:
             return
-        place = self.table.lines.index(self.row)
-        room = self.size.height - HEAD
-        top = self.scroll_offset.y
-        above = place - 1 if isinstance(self.table.lines[place - 1], Group) else place
-        if above < top:
-            top = above
-        elif place >= top + room:
-            top = place - room + 1
-        self.scroll_to(y=top, animate=False)
+        lines = self.table.lines
+        place = lines.index(self.row)
+        self.scroll_until(place, above=place - isinstance(lines[place - 1], Group))
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a click on the cursor asks for more."""

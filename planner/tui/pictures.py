@@ -12,13 +12,13 @@ from planner.tui.pieces import HEAT, folded, paragraph
 from planner.tui.widgets import Drawn, KeyBar, tone_class
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from textual.app import ComposeResult
-    from textual.content import Content
     from textual.geometry import Size
 
     from planner.tui.charts import Picture
+    from planner.tui.pieces import Line
 
 
 class Drawing(Drawn):
@@ -35,13 +35,15 @@ class Drawing(Drawn):
     def show(self, picture: Picture | None) -> None:
         """Draw another one."""
         self.picture = picture
-        self.refresh(layout=not self._fill)
+        self.redraw()
+        if not self._fill:
+            self.refresh(layout=True)
 
-    def render(self) -> Content:
+    def drawn(self) -> Iterable[Line]:
         """The lines at the widget's size."""
         if self.picture is None:
-            return self.content(folded([self._waiting], self.size.width))
-        return self.content(self.picture.lines(self.size.width, self.size.height))
+            return folded([self._waiting], self.size.width)
+        return self.picture.lines(self.size.width, self.size.height)
 
     def get_content_height(
         self,
