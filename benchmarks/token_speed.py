@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import results
 import workload_files
 
-from planner.workload import access, draws, encodings, profile, readers
+from planner.workload import access, designs, draws, encodings, profile, readers
 from planner.workload.prompt import Template
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def estimate(path: Path) -> dict[str, float]:
     scanning, index = timed(lambda: access.scan(workload))
     assert isinstance(index, access.Index)
     drawer = draws.Drawer(Template("{{ text }}"), [ENCODING])
-    drawing, drawn = timed(lambda: draws.by_offset(index, drawer))
+    drawing, drawn = timed(lambda: designs.by_offset(index, drawer))
     assert isinstance(drawn, draws.Drawn)
     total = drawn.total(ENCODING, lambda shape: shape.text)
     return {

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import results
 import workload_files
 
-from planner.workload import access, draws, profile, readers
+from planner.workload import access, designs, draws, profile, readers
 from planner.workload.encodings import encoding
 from planner.workload.prompt import Template
 from planner.workload.tokens import counter
@@ -60,7 +60,7 @@ def estimated(task: tuple[Case, int]) -> tuple[float, float, bool, int]:
         _indexes[case.name] = access.scan(readers.open_workload(case.path))
     edges = (EDGE,) if case.tiered else ()
     drawer = draws.Drawer(Template(case.template), [ENCODING], edges=edges)
-    drawn = draws.by_offset(_indexes[case.name], drawer, seed=seed)
+    drawn = designs.by_offset(_indexes[case.name], drawer, seed=seed)
     counted = profile.sampled(drawn)
     made = profile.counted_profile(
         counted,

@@ -117,3 +117,27 @@ def texts(size: int, seed: int = 0) -> Iterator[str]:
 def line(text: str) -> bytes:
     """The row of a text."""
     return json.dumps({"text": text}, ensure_ascii=False).encode() + b"\n"
+
+
+def table(path: Path, size: int, *, group_rows: int, seed: int = 0) -> Path:
+    """The texts as a Parquet file, with a number and a column that no prompt asks for beside."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    random = Random(seed)
+    schema = pa.schema([("id", "int64"), ("text", "string"), ("trace", "binary")])
+    with parquet.ParquetWriter(path, schema) as file:
+        held: list[str] = []
+
+        def flush() -> None:
+            columns = [range(len(held)), held, [random.randbytes(200) for _ in held]]
+            file.write_table(pa.table(columns, schema=schema), row_group_size=group_rows)
+            held.clear()
+
+        for made in texts(size, seed):
+            held.append(made)
+            if len(held) == group_rows:
+                flush()
+        if held:
+            flush()
+    return path

@@ -5,6 +5,10 @@ have passed and whether a quote is open there; from then on the record around an
 kilobytes of reading away. A list of every record's place was rejected: it costs parsing the
 whole file, and eight bytes a row for the 2,000 rows that will be asked for.
 
+The scan also tells torn lines at sight: where each row is a JSON object, a line that does not go
+from { to } is none, whatever else it is (an upload that ended early, a line that was half
+written). Parsing every line would find the other bad rows as well, at thirty times the cost.
+
 In separated values a newline inside quotes ends nothing, so quotes are counted: a newline is
 the end of a record where their number is even. A file in which a stray quote stands in the
 middle of a field breaks that rule; the reader then finds something else than one record in the
@@ -37,6 +41,8 @@ SCAN_EVERY = 256
 """Blocks between two calls of the progress function."""
 
 _AT_START = 2
+_IRREGULAR = re.compile(rb"\n(?:(?<!}\n)(?<!}\r\n)|(?=[^{]))")
+"""A newline that does not stand between } and {; one that ends the data may."""
 _BLANK_LINE = re.compile(rb"\n[ \t\r\f\v]*(?=\n)")
 
 
@@ -67,11 +73,15 @@ class Index:
 
     workload: Workload
     header: bytes
-    """What stands before the rows: the line of column names, if the format has one."""
+    """What stands before the rows: a byte order mark, the line of column names."""
     start: int
     """The first byte of the rows; they end with the file."""
     records: int
     """Records that are not blank."""
+    torn: int
+    """Lines among them that cannot be rows, since a brace is missing at an end."""
+    torn_at: tuple[int, ...]
+    """A byte of each of the first few."""
     digest: str
     blocks: _Blocks
 
@@ -114,9 +124,10 @@ def scan(workload: Workload, progress: Callable[[int, int], None] | None = None)
 
     `progress` is called with (records, bytes of the file) done.
     """
-    quoted = readers.format_of(workload).quoted
-    header = _header(workload.path) if quoted else b""
-    tally = _Tally(quoted=quoted)
+    form = readers.format_of(workload)
+    header = _header(workload.path, named=form.quoted)
+    tally = _Tally(quoted=form.quoted)
+    braces = _Braces() if form.braced else None
     hashed = hashlib.sha256(header)
     with workload.path.open("rb", buffering=0) as file:
         file.seek(len(header))
@@ -124,17 +135,22 @@ def scan(workload: Workload, progress: Callable[[int, int], None] | None = None)
         done = len(header)
         while block := file.read(BLOCK):
             hashed.update(block)
-            tally.add(block)
+            regular = braces is not None and braces.add(block, done)
+            tally.add(block, regular=regular)
             done += len(block)
             if progress is not None and len(tally.blocks.states) % SCAN_EVERY == 0:
                 progress(tally.records, done)
     if tally.total == 0:
         raise InputError.of("no-rows", "the file has no rows", where=workload.name)
+    if braces is not None:
+        braces.end()
     return Index(
         workload=replace(workload, bytes=done),
         header=header,
         start=len(header),
         records=tally.total,
+        torn=0 if braces is None else braces.torn,
+        torn_at=() if braces is None else tuple(braces.torn_at),
         digest=f"sha256:{hashed.hexdigest()}",
         blocks=tally.blocks,
     )
@@ -158,11 +174,17 @@ class _Tally:
         """Records so far, the one that no newline has ended included."""
         return self.records + (not self._blank)
 
-    def add(self, block: bytes) -> None:
+    def add(self, block: bytes, *, regular: bool = False) -> None:
+        """Count a block; `regular` says that it holds no blank line."""
         self.blocks.note(self.lines, self.records, self._open | self._blank << 1)
-        self.lines += block.count(b"\n")
+        lines = block.count(b"\n")
+        self.lines += lines
         text = self._outside(block) if self._quoted else block
-        ended = text.count(b"\n")
+        ended = text.count(b"\n") if self._quoted else lines
+        if regular and ended:
+            self.records += ended
+            self._blank = block.endswith(b"\n")
+            return
         if not ended:
             self._blank = self._blank and not text.strip()
             return
@@ -181,10 +203,69 @@ class _Tally:
         return text
 
 
-def _header(path: Path) -> bytes:
-    """The bytes up to the end of the first record that is not blank."""
+class _Braces:
+    """Which lines do not go from { to }, told from the blocks of a file in their order."""
+
+    def __init__(self) -> None:
+        self.torn = 0
+        self.torn_at: list[int] = []
+        self._line = 0
+        self._opened: bool | None = None
+        """Whether the line begins with {; None while nothing of it is visible."""
+        self._closed = False
+
+    def add(self, block: bytes, at: int) -> bool:
+        """Look at the block from byte `at` on; whether all is as it should be within it."""
+        first, last = block.find(b"\n"), block.rfind(b"\n")
+        begins = self._opened is not None or block.startswith(b"{")
+        regular = begins and _IRREGULAR.search(block) is None
+        if first < 0:
+            self._part(block)
+        elif regular:
+            self._part(block[:first])
+            self.end()
+            self._begin(block[last + 1 :], at + last + 1)
+        else:
+            self._each(block, at)
+        return regular
+
+    def _each(self, block: bytes, at: int) -> None:
+        head, *others = block.split(b"\n")
+        self._part(head)
+        at += len(head) + 1
+        for line in others:
+            self.end()
+            self._begin(line, at)
+            at += len(line) + 1
+
+    def end(self) -> None:
+        """The line ends here."""
+        if self._opened is None or (self._opened and self._closed):
+            return
+        self.torn += 1
+        if len(self.torn_at) < readers.SHOWN_PROBLEMS:
+            self.torn_at.append(self._line)
+
+    def _begin(self, part: bytes, at: int) -> None:
+        self._line, self._opened = at, None
+        self._part(part)
+
+    def _part(self, part: bytes) -> None:
+        """Some more of the line."""
+        visible = part.strip()
+        if visible:
+            if self._opened is None:
+                self._opened = visible.startswith(b"{")
+            self._closed = visible.endswith(b"}")
+
+
+def _header(path: Path, *, named: bool) -> bytes:
+    """A byte order mark, or with `named` the record of column names and blank ones before it."""
     taken, quotes = [], 0
     with path.open("rb") as file:
+        if not named:
+            mark = file.read(len(readers.UTF8_BOM))
+            return mark if mark == readers.UTF8_BOM else b""
         while line := file.readline(readers.MAX_RECORD):
             taken.append(line)
             quotes += line.count(b'"')
@@ -199,7 +280,8 @@ class Access:
     def __init__(self, index: Index, file: io.FileIO) -> None:
         self._index = index
         self._file = file
-        self._quoted = readers.format_of(index.workload).quoted
+        form = readers.format_of(index.workload)
+        self._quoted, self._braced = form.quoted, form.braced
         self._last = Span(0, b"")
 
     def span(self, offset: int) -> Span:
@@ -229,6 +311,13 @@ class Access:
         return readers.one_row(
             index.workload, span.raw, header=index.header, number=number, line=line
         )
+
+    def torn(self, span: Span) -> bool:
+        """Whether it is one of the lines that the scan found to be no rows."""
+        if not self._braced or len(span.raw) > readers.MAX_RECORD:
+            return False
+        visible = span.raw.strip()
+        return bool(visible) and not (visible.startswith(b"{") and visible.endswith(b"}"))
 
     def place(self, span: Span) -> tuple[int, int]:
         """(number of the row, number of its first line), both from 1."""

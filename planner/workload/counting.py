@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from planner.workload import access, draws, profile
+from planner.workload import access, designs, profile
 from planner.workload.access import IrregularError
 from planner.workload.draws import DEFAULT_PRECISION, Drawer, StoppedError
 
@@ -85,7 +85,7 @@ def _drawn(workload: Workload, drawer: Drawer, how: How, progress: Progress | No
         if workload.bytes <= SMALL:
             return None
         try:
-            return draws.by_offset(
+            return designs.by_offset(
                 access.scan(workload, progress),
                 drawer,
                 precision=how.precision,
@@ -101,7 +101,7 @@ def _drawn(workload: Workload, drawer: Drawer, how: How, progress: Progress | No
 
 
 def _from_start(workload: Workload, drawer: Drawer, how: How, progress: Progress | None) -> Drawn:
-    return draws.from_start(
+    return designs.from_start(
         workload.rows(skip_bad=how.skip_bad),
         drawer,
         precision=how.precision,

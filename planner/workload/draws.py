@@ -3,12 +3,10 @@
 A draw is one byte of the file. It leads to a row, which is rendered as it will be sent, and to
 a cell of about `CELL` characters of what is the row's own in it; that cell is tokenised and
 speaks for the row. So a row of 20 MB costs as much as one of 2 kB, and a catalog that every row
-repeats is counted once. Draws are doubled until the asked precision is reached. Tokenising the
-drawn rows whole was rejected: draws prefer long rows, and 2,000 of them were twenty times the
-work for the same interval.
+repeats is counted once. Tokenising the drawn rows whole was rejected: draws prefer long rows, and
+2,000 of them were twenty times the work for the same interval.
 
-A file without offsets (compressed, or columns) is read from its start, and the strata grow as
-it turns out longer: of two neighbours that become one, one draw stays, by the toss of a coin.
+Where draws fall is decided elsewhere (`designs`).
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.errors import InputError
@@ -25,25 +22,18 @@ from planner.workload import encodings, tokens
 from planner.workload.content import excerpt
 from planner.workload.encodings import SharedEnds, cell_around, cells
 from planner.workload.prompt import ReadyMade
-from planner.workload.sampling import Sample, halved, strata
 from planner.workload.tokens import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from planner.errors import Problem
-    from planner.workload.access import Access, Index, Span
     from planner.workload.encodings import Encoding
     from planner.workload.prompt import Prompt, Request
-    from planner.workload.readers import Row, Rows
-    from planner.workload.sampling import Total
+    from planner.workload.readers import Row
+    from planner.workload.sampling import Sample, Total
     from planner.workload.tokens import Shape
 
-FIRST_DRAWS = 600
-"""Doubled until they are enough: mixed text is known within 1 % at eight times as many, a file of
-10 MB with as little to spare as one of 1 GB."""
-
-MOST_DRAWS = 38_400
 DEFAULT_PRECISION = 0.01
 
 CELL = 1024
@@ -64,24 +54,9 @@ WHOLE_AT_MOST = 8_000_000
 ENVELOPE_BYTES = 250
 """JSON around the texts of one request in a batch file: ids, model, roles, parameters."""
 
-STREAM_POWERS = (9, 15)
-"""Draws from a stream are a power of two, between these."""
-
-STREAM_STRATUM = 4096
-"""Bytes of the first strata of a file that is read from its start."""
-
-SHOWN_PROBLEMS = 5
-PROGRESS_EVERY = 64
-
-USUAL_SPREAD = 0.25
-"""Standard deviation of tokens a byte over its mean, in mixed text of many kinds (0.22 seen)."""
-
-_NORMAL = 1.96
 _WEIGHT = 10**15
 """All rows, in the unit of `counts`: a draw from a row as large as half the file stands for a
 thousandth of one row in a million, which must not round by a percent."""
-
-_PARTS = 10_000
 
 Progress = Callable[[int, int], None]
 """Called with (rows, bytes of the file) done; raise StoppedError out of it to end the work."""
@@ -148,6 +123,12 @@ class Drawn:
         """The sum of a figure of a row's shape over all rows."""
         return self.sample.total(0 if each is None else of(each) for each in self.shapes(encoding))
 
+    def doubled(self, encoding: str, edge: int) -> tuple[float, float]:
+        """(tokens, half their 95 % interval) if those of rows above the edge counted twice."""
+        text = self.total(encoding, lambda shape: shape.text)
+        above = self.total(encoding, lambda shape: shape.text if shape.text > edge else 0)
+        return text.value + above.value, text.half + above.half
+
     def counts(self) -> tuple[int, ...]:
         """For how many rows each draw stands, in a unit so small that rounding is nothing."""
         unit = _WEIGHT / self.sample.records
@@ -160,17 +141,12 @@ class WeightedTally(Tally):
     def __init__(self, encoding: str, drawn: Drawn) -> None:
         super().__init__(encoding)
         self._prefix = drawn.prefix
-        for shape, count in zip(drawn.shapes(encoding), drawn.counts(), strict=True):
+        counted = zip(drawn.draws, drawn.shapes(encoding), drawn.counts(), strict=True)
+        for draw, shape, count in counted:
             if shape is not None and count:
                 self.shapes[shape] += count
-        for draw in drawn.draws:
-            if draw.shapes:
-                self._note(draw)
-
-    def _note(self, draw: Draw) -> None:
-        """Every draw speaks for as many bytes: a text weighs its tokens a byte of the row."""
-        for text, count in ((draw.cell, draw.own), *draw.shared):
-            self._survey.add(text, count * _PARTS // draw.size)
+                for text, known in ((draw.cell, draw.own), *draw.shared):
+                    self._survey.add(text, known * count)
 
 
 class AnswerTally(Tally):
@@ -182,7 +158,7 @@ class AnswerTally(Tally):
         for draw, count in zip(drawn.draws, drawn.counts(), strict=True):
             if draw.answers and count:
                 self.shapes[tokens.Shape(draw.answers[place], 1, 0)] += count
-                self._survey.add(draw.answer, draw.answers[place] * _PARTS // draw.size)
+                self._survey.add(draw.answer, draw.answers[place] * count)
 
 
 # --- one row ----------------------------------------------------------------------------
@@ -221,7 +197,7 @@ class Drawer:
         self._prompt = prompt
         self._encodings = tuple(encodings.encoding(name) for name in names)
         self._counts = tuple(lru_cache(maxsize=16)(each.count) for each in self._encodings)
-        self._edges = edges
+        self.edges = tuple(edges)
         self._ends: list[SharedEnds] = []
         self._whole_left = WHOLE_AT_MOST
         self._last: tuple[Row, _Rendered] | None = None
@@ -309,7 +285,7 @@ class Drawer:
 
     def _near_an_edge(self, length: int) -> bool:
         few, many = NEAR_AN_EDGE
-        return any(few * edge <= length <= many * edge for edge in self._edges)
+        return any(few * edge <= length <= many * edge for edge in self.edges)
 
     def _closely(self, row: Row, made: _Rendered) -> tuple[int, ...]:
         if self._close is None or self._close[0] is not row:
@@ -325,7 +301,7 @@ class Drawer:
             seen += encoding.count(texts[message][start:end])
             characters += end - start
         guess = round(seen * made.length / characters)
-        close = any(abs(guess - edge) <= WHOLE_WITHIN * edge for edge in self._edges)
+        close = any(abs(guess - edge) <= WHOLE_WITHIN * edge for edge in self.edges)
         if not close or made.length > self._whole_left:
             return guess
         self._whole_left -= made.length
@@ -366,199 +342,3 @@ def wire_bytes(request: Request) -> int:
 
 def _utf8_size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
-
-
-# --- draws by offset --------------------------------------------------------------------
-
-
-def by_offset(
-    index: Index,
-    drawer: Drawer,
-    *,
-    precision: float = DEFAULT_PRECISION,
-    seed: int = 0,
-    skip_bad: bool = False,
-    progress: Progress | None = None,
-) -> Drawn:
-    """Draw until the tokens of all rows are known within `precision` (a share, 95 %).
-
-    InputError for a drawn row that makes no request, unless those are to be skipped;
-    IrregularError where offsets do not lead to rows. A StoppedError out of `progress` ends it
-    early, with the estimate so far once there is one.
-    """
-    random = Random(seed)
-    begin, size = index.start, index.bytes
-    offsets = strata(begin, size, FIRST_DRAWS, random)
-    made: dict[int, Draw] = {}
-    drawn: Drawn | None = None
-    with index.opened() as file:
-        look = _Look(index, file, drawer, skip_bad=skip_bad)
-        try:
-            while drawn is None or not (_precise(drawn) or 2 * len(offsets) > MOST_DRAWS):
-                if drawn is not None:
-                    offsets = _doubled(begin, size, offsets, random)
-                look.add(made, offsets, progress)
-                draws = tuple(made[offset] for offset in offsets)
-                drawn = _drawn(draws, drawer, index.records, size, precision)
-        except StoppedError:
-            if drawn is None:
-                raise
-            drawn = replace(drawn, stopped=True)
-    return replace(drawn, digest=index.digest, problems=tuple(look.problems))
-
-
-def _doubled(begin: int, size: int, offsets: list[int], random: Random) -> list[int]:
-    """The offsets of twice as many strata, those that are there kept."""
-    return [
-        offsets[place // 2] if offset is None else offset
-        for place, offset in enumerate(halved(begin, size, offsets, random))
-    ]
-
-
-class _Look:
-    """Looks rows up at offsets and draws them; the row found last is kept."""
-
-    def __init__(self, index: Index, file: Access, drawer: Drawer, *, skip_bad: bool) -> None:
-        self.problems: list[Problem] = []
-        self._index = index
-        self._file = file
-        self._drawer = drawer
-        self._skip_bad = skip_bad
-        self._last: tuple[Span, Row | None] | None = None
-
-    def add(self, made: dict[int, Draw], offsets: list[int], progress: Progress | None) -> None:
-        """Draw at the offsets where nothing was drawn yet, in their order."""
-        for number, offset in enumerate(offsets):
-            if offset not in made:
-                made[offset] = self._draw(offset)
-            if progress is not None and number % PROGRESS_EVERY == 0:
-                progress(self._index.records, self._index.workload.bytes)
-
-    def _draw(self, offset: int) -> Draw:
-        span = self._file.span(offset)
-        if span.blank:
-            return Draw(0)
-        try:
-            return self._drawn(span, (offset - span.offset) / len(span.raw))
-        except InputError as error:
-            _refuse(error.problems[0], self.problems, skip_bad=self._skip_bad)
-            return Draw(len(span.raw))
-
-    def _drawn(self, span: Span, place: float) -> Draw:
-        if self._last is None or self._last[0] is not span:
-            self._last = span, self._file.row(span)
-        row = self._last[1]
-        if row is None:
-            return Draw(len(span.raw))
-        try:
-            return self._drawer.draw(row, place)
-        except InputError:
-            # The row's number costs a look-up, so it is only asked for to name it.
-            number, line = self._file.place(span)
-            where = f"{self._index.workload.name}:{line}"
-            problem = self._drawer.problem(replace(row, number=number, line=line))
-            raise InputError(replace(problem, where=where)) from None
-
-
-def _refuse(problem: Problem, problems: list[Problem], *, skip_bad: bool) -> None:
-    """Stop at a row that makes no request, or note it where such rows are to be skipped."""
-    if not skip_bad:
-        raise InputError(problem) from None
-    if len(problems) < SHOWN_PROBLEMS and problem not in problems:
-        problems.append(problem)
-
-
-# --- draws from a stream ----------------------------------------------------------------
-
-
-def from_start(
-    rows: Rows,
-    drawer: Drawer,
-    *,
-    precision: float = DEFAULT_PRECISION,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> Drawn:
-    """Read every row and draw some, for files without offsets; InputError at a bad row.
-
-    The number of draws follows from the precision by the spread that text usually has, since
-    nothing is read twice.
-    """
-    kept = _Reservoir(2 * _needed(precision), Random(seed))
-    size = 0
-    for row in rows:
-        while (offset := kept.next) < size + row.size:
-            kept.take(_from_row(rows, row, drawer, (offset - size) / row.size))
-        size += row.size
-        if progress is not None and row.number % PROGRESS_EVERY == 0:
-            progress(rows.good, rows.bytes_read)
-    drawn = _drawn(tuple(kept.draws), drawer, rows.good, size, precision)
-    return replace(drawn, unread=rows.bad, problems=tuple(rows.problems))
-
-
-def _from_row(rows: Rows, row: Row, drawer: Drawer, place: float) -> Draw:
-    try:
-        return drawer.draw(row, place)
-    except InputError as error:
-        problem = replace(error.problems[0], where=f"{rows.workload.name}:{row.line}")
-        _refuse(problem, rows.problems, skip_bad=rows.skip_bad)
-        return Draw(row.size)
-
-
-def _needed(precision: float) -> int:
-    """Draws for that precision at the usual spread, as a power of two."""
-    draws = (_NORMAL * USUAL_SPREAD / precision) ** 2
-    fewest, most = STREAM_POWERS
-    return 1 << min(max(math.ceil(math.log2(draws)), fewest), most)
-
-
-class _Reservoir:
-    """One draw a stratum of a stream whose length is not known; at most `most` are kept."""
-
-    def __init__(self, most: int, random: Random) -> None:
-        self.draws: list[Draw] = []
-        self._most = most
-        self._random = random
-        self._stratum = STREAM_STRATUM
-        self.next = random.randrange(self._stratum)
-        """The offset of the next draw."""
-
-    def take(self, draw: Draw) -> None:
-        """Keep the draw at `next`; where they are too many, strata become twice as long."""
-        self.draws.append(draw)
-        if len(self.draws) == self._most:
-            pairs = zip(self.draws[::2], self.draws[1::2], strict=True)
-            self.draws = [pair[self._random.randrange(2)] for pair in pairs]
-            self._stratum *= 2
-        begin = len(self.draws) * self._stratum
-        self.next = begin + self._random.randrange(self._stratum)
-
-
-# --- what the draws say -----------------------------------------------------------------
-
-
-def _drawn(
-    draws: tuple[Draw, ...], drawer: Drawer, records: int, size: int, precision: float
-) -> Drawn:
-    sample = Sample([draw.size for draw in draws], records=records, bytes=size)
-    bad = sum(
-        weight
-        for weight, draw in zip(sample.weights, draws, strict=True)
-        if draw.size and not draw.shapes
-    )
-    return Drawn(
-        encodings=drawer.names,
-        draws=draws,
-        sample=sample,
-        precision=precision,
-        prefix=drawer.prefix or (),
-        bad=round(bad),
-    )
-
-
-def _precise(drawn: Drawn) -> bool:
-    """Whether the text of all rows is known as well as was asked, in every encoding."""
-    return all(
-        drawn.total(name, lambda shape: shape.text).relative <= drawn.precision
-        for name in drawn.encodings
-    )

@@ -37,7 +37,7 @@ _HEAD = 64 * 1024
 _BUFFER = 1024 * 1024
 _HEAD_ROWS = 8 * 1024 * 1024
 _SKIP_HINT = "--skip-bad-rows leaves such rows out and counts them"
-_UTF8_BOM = b"\xef\xbb\xbf"
+UTF8_BOM = b"\xef\xbb\xbf"
 _OTHER_BOMS = (
     (b"\xff\xfe\x00\x00", "UTF-32"),
     (b"\x00\x00\xfe\xff", "UTF-32"),
@@ -161,7 +161,7 @@ def _discard_line(stream: io.BufferedIOBase, part: bytes) -> int:
 
 def _decoded(raw: bytes, offset: int) -> tuple[str, _Fault | None]:
     """The line as text; with a fault, a stand-in that still has its quotes and commas."""
-    start = len(_UTF8_BOM) if offset == 0 and raw.startswith(_UTF8_BOM) else 0
+    start = len(UTF8_BOM) if offset == 0 and raw.startswith(UTF8_BOM) else 0
     try:
         text = raw[start:].decode("utf-8")
     except UnicodeDecodeError as error:
@@ -398,6 +398,11 @@ class Format:
     whole: Callable[[Path], Iterator[tuple[_Record, int]]] | None = None
     quoted: bool = False
     """Whether a newline may stand inside quotes, where it ends no record."""
+
+    @property
+    def braced(self) -> bool:
+        """Whether each record is a line from { to }, so that one which is not shows at sight."""
+        return self.records is _json_records
 
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -639,7 +644,7 @@ def _first_line(path: Path, stream: io.BufferedIOBase) -> str:
             hint=f"rows are read from {', '.join(format_names())} (also packed: gz, zst), a folder "
             "or Parquet",
         )
-    text = head.removeprefix(_UTF8_BOM).lstrip()
+    text = head.removeprefix(UTF8_BOM).lstrip()
     if b"\n" not in text and len(head) == _HEAD:
         text += stream.readline(MAX_RECORD)
     return text.partition(b"\n")[0].decode("utf-8", "replace")

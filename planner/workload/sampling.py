@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from random import Random
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -170,7 +170,11 @@ def halved(begin: int, size: int, offsets: Sequence[int], random: Random) -> lis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """A total over all rows, and its standard error."""
+    """A total over all rows, and its standard error.
+
+    `freedom` is two thirds of that of as many independent values, since successive differences
+    share them (von Neumann 1941).
+    """
 
     value: float
     error: float
@@ -188,7 +192,7 @@ class Total:
 
 
 class Sample:
-    """Rows drawn by byte offset, and the weights with which they stand for all rows.
+    """Rows drawn in proportion to their bytes, and the weights with which they stand for all.
 
     `sizes` are the bytes of each drawn record in the order of the file, 0 for a blank line;
     `records` and `bytes` are known of the whole file. A draw of probability size/bytes stands
@@ -197,15 +201,22 @@ class Sample:
     template, a chat frame) is thereby counted exactly, and the rest of the error shrinks by
     what depends on the number of rows. They are never negative, as those of a linear
     regression can be.
+
+    Where rows were drawn out of groups that were drawn themselves, `clusters` are the draws in
+    each, in order. Every cluster speaks for as many bytes, however many draws it has, and the
+    error is that of clusters (the ultimate cluster variance of survey sampling).
     """
 
-    def __init__(self, sizes: Sequence[int], *, records: int, bytes: int) -> None:
-        if len(sizes) <= _SLOPE_AND_MEAN or not any(sizes):
+    def __init__(
+        self, sizes: Sequence[float], *, records: int, bytes: int, clusters: Sequence[int] = ()
+    ) -> None:
+        if min(len(sizes), len(clusters or sizes)) <= _SLOPE_AND_MEAN or not any(sizes):
             raise ValueError("too few draws to estimate from")
         self.bytes = bytes
         self.records = records
+        self._clusters = tuple(clusters)
         self._inverse = [1 / size if size else 0.0 for size in sizes]
-        self._tilt = _tilted(self._inverse, records / bytes)
+        self._tilt = _tilted(self._inverse, _shares(len(sizes), clusters), records / bytes)
         rows = [tilt * inverse for tilt, inverse in zip(self._tilt, self._inverse, strict=True)]
         whole = sum(rows)
         self.weights = tuple(records * each / whole for each in rows)
@@ -223,15 +234,23 @@ class Sample:
         seen = list(values)
         value = sum(weight * each for weight, each in zip(self.weights, seen, strict=True))
         ratios = [each * inverse for each, inverse in zip(seen, self._inverse, strict=True)]
-        n = len(ratios)
-        left = self._residuals(ratios)
+        left = self._by_cluster(self._residuals(ratios))
+        n = len(left)
         squares = sum((one - other) ** 2 for one, other in pairwise(left))
         freedom = n - _SLOPE_AND_MEAN
         return Total(
             value=value,
             error=self.bytes * math.sqrt(squares / (2 * (n - 1) * freedom)),
-            freedom=freedom,
+            freedom=max(1, 2 * freedom // 3),
         )
+
+    def _by_cluster(self, values: Sequence[float]) -> Sequence[float]:
+        """The mean of each cluster, as it is weighted; the values where draws are by themselves."""
+        if not self._clusters:
+            return values
+        ends = accumulate(self._clusters, initial=0)
+        scale = len(self._clusters) / len(values)
+        return [scale * sum(values[first:last]) for first, last in pairwise(ends)]
 
     def _residuals(self, ratios: Sequence[float]) -> list[float]:
         """What of each ratio its mean and the number of rows do not explain, as it is weighted."""
@@ -256,22 +275,29 @@ _CLOSE = 1e-12
 
 
 def _dot(one: Sequence[float], other: Sequence[float]) -> float:
-    return sum(mine * theirs for mine, theirs in zip(one, other, strict=True))
+    return sum(_products(one, other))
 
 
-def _tilted(values: Sequence[float], mean: float) -> list[float]:
-    """Factors exp(a value), of mean 1, under which the values have that mean.
+def _shares(draws: int, clusters: Sequence[int]) -> list[float]:
+    """What each draw counts, 1 on average, where every cluster counts alike."""
+    if not clusters:
+        return [1.0] * draws
+    return [draws / len(clusters) / count for count in clusters for _ in range(count)]
 
-    All 1 where no factors can: the mean is outside of the values.
+
+def _tilted(values: Sequence[float], shares: Sequence[float], mean: float) -> list[float]:
+    """The shares times factors exp(a value), under which the values have that mean.
+
+    Without the factors where none can: the mean is outside of the values.
     """
     n = len(values)
     if not min(values) < mean < max(values):
-        return [1.0] * n
+        return list(shares)
     unit = sum(values) / n
     scaled = [value / unit for value in values]
     low, high, slant = -math.inf, math.inf, 0.0
     for _ in range(_STEPS):
-        factors = _exponentials(scaled, slant)
+        factors = _products(shares, _exponentials(scaled, slant))
         whole = sum(factors)
         centre = _dot(factors, scaled) / whole
         gap = mean / unit - centre
@@ -281,6 +307,10 @@ def _tilted(values: Sequence[float], mean: float) -> list[float]:
         spread = sum(f * (each - centre) ** 2 for f, each in zip(factors, scaled, strict=True))
         slant = _between(slant + gap * whole / spread, low, high) if spread else slant
     return [n * factor / whole for factor in factors]
+
+
+def _products(one: Sequence[float], other: Sequence[float]) -> list[float]:
+    return [mine * theirs for mine, theirs in zip(one, other, strict=True)]
 
 
 def _exponentials(values: Sequence[float], slant: float) -> list[float]:

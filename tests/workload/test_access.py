@@ -19,6 +19,7 @@ from planner.workload.readers import open_workload
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from planner.errors import Problem
     from planner.workload.readers import Row, Workload
 
 TEXTS = st.text(alphabet='ab "\n,;é\t', max_size=40)
@@ -147,3 +148,56 @@ def test_compressed_files_have_no_offsets(tmp_path: Path) -> None:
     plain = tmp_path / "rows.jsonl"
     plain.write_text('{"a": 1}\n')
     assert access.seekable(open_workload(plain))
+
+
+# ------------------------------------------------------------------ torn lines
+
+TORN = ('{"a": 1', '"b": 2}', "x", "[1]", "{\r", '{"a": "é')
+WHOLE = ('{"a": 1}', '{"b": "x"}\r', ' {"c": 3} ', "", " ", "\t\r")
+
+
+@given(
+    lines=st.lists(st.sampled_from((*TORN, *WHOLE)), max_size=12),
+    block=BLOCKS,
+    ended=st.booleans(),
+    marked=st.booleans(),
+)
+@settings(max_examples=200)
+def test_lines_that_lack_a_brace_are_told_wherever_a_block_ends(
+    lines: list[str],
+    block: int,
+    *,
+    ended: bool,
+    marked: bool,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Each is a line that a pass refuses, and a pass over the others refuses none."""
+    text = ("\ufeff" if marked else "") + "\n".join(['{"first": 0}', *lines])
+    path = tmp_path_factory.mktemp("torn") / "rows.jsonl"
+    path.write_bytes((text + ("\n" if ended else "")).encode())
+    workload = open_workload(path, format="jsonl")
+    rows = workload.rows(skip_bad=True)
+    passed = list(rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(access, "BLOCK", block)
+        index = access.scan(workload)
+        assert (index.torn, index.records) == (rows.bad, rows.good + rows.bad)
+        with index.opened() as file:
+            spans = {file.span(index.start + offset) for offset in range(index.bytes)}
+            assert len([span for span in spans if file.torn(span)]) == index.torn
+            assert len([span for span in spans if not (span.blank or file.torn(span))]) == len(
+                passed
+            )
+            named: list[Problem] = []
+            for offset in index.torn_at:
+                with pytest.raises(InputError) as refused:
+                    file.row(file.span(offset))
+                named += refused.value.problems
+    assert named == rows.problems
+
+
+def test_only_where_rows_are_objects_a_brace_can_be_missing(tmp_path: Path) -> None:
+    path = tmp_path / "rows.txt"
+    path.write_text("one\ntwo\n")
+    index = access.scan(open_workload(path, format="lines"))
+    assert (index.torn, index.torn_at, index.records) == (0, (), 2)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from planner.errors import InputError
-from planner.workload import access, counting, draws, profile, readers
+from planner.workload import access, counting, designs, profile, readers
 from planner.workload.counting import How
-from planner.workload.draws import Draw, Drawer, Drawn, StoppedError, by_offset, from_start
+from planner.workload.designs import by_offset, from_start
+from planner.workload.draws import Draw, Drawer, Drawn, StoppedError
 from planner.workload.encodings import encoding
 from planner.workload.prompt import ReadyMade, Template
 from planner.workload.sampling import Sample
@@ -102,7 +103,7 @@ def test_the_same_seed_draws_the_same(tmp_path: Path) -> None:
 def test_a_finer_precision_adds_draws_and_keeps_those_made(tmp_path: Path) -> None:
     workload = jsonl(tmp_path, uneven(3_000))
     coarse, fine = (drawn_from(workload, precision=precision) for precision in (0.5, 0.006))
-    assert len(coarse.draws) == draws.FIRST_DRAWS
+    assert len(coarse.draws) == designs.FIRST_DRAWS
     assert len(fine.draws) > len(coarse.draws)
     assert set(coarse.draws) <= set(fine.draws)
 
@@ -233,6 +234,49 @@ def test_a_bad_row_is_named_or_left_out(tmp_path: Path) -> None:
     assert drawn.problems[0].where == f"{path}:501"
 
 
+@pytest.mark.parametrize("torn", [['{"text": "half wr'], ["]", '{"text": "x"'] * 4])
+def test_a_torn_line_is_named_though_no_draw_meets_it(tmp_path: Path, torn: list[str]) -> None:
+    """A few bytes among a megabyte: the scan sees them, and skipped they are counted exactly."""
+    lines = [json.dumps({"text": text}) for text in uneven(3_000)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join([*lines[:700], *torn[1:], *lines[700:], torn[0]]))
+    workload = readers.open_workload(path)
+    first = 3_001 if len(torn) == 1 else 701
+    with pytest.raises(InputError, match=f"row {first} cannot be read: not JSON") as refused:
+        drawn_from(workload, precision=0.5)
+    assert refused.value.problems[0].where == f"{path}:{first}"
+    drawn = drawn_from(workload, precision=0.5, skip_bad=True)
+    assert (drawn.rows, drawn.bad, drawn.unread) == (3_000, 0, len(torn))
+    assert profile.sampled(drawn).bad == len(torn)
+    assert [each.where for each in drawn.problems][:1] == [f"{path}:{first}"]
+    assert len(drawn.problems) == min(len(torn), readers.SHOWN_PROBLEMS)
+
+
+def test_where_no_row_makes_a_request_there_is_no_estimate(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": null}\n' * 2_000)
+    with pytest.raises(InputError, match="none of the rows that were drawn makes a request"):
+        drawn_from(readers.open_workload(path), skip_bad=True)
+
+
+def test_a_price_that_doubles_is_known_as_well_as_was_asked(tmp_path: Path) -> None:
+    """What stands above an edge is known less well than all tokens are: draws go on for it."""
+    random = Random(5)
+    small = [prose(random, random.randint(20, 200)) for _ in range(4_000)]
+    large = [prose(random, random.randint(2_000, 6_000)) for _ in range(60)]
+    random.shuffle(texts := small + large)
+    workload = jsonl(tmp_path, texts)
+    edge = 5_000
+    without, aware = (drawn_from(workload, precision=0.02, edges=each) for each in ((), (edge,)))
+    assert without.total(ENCODING, lambda shape: shape.text).relative <= 0.02
+    value, half = without.doubled(ENCODING, edge)
+    assert half > 0.02 * value
+    value, half = aware.doubled(ENCODING, edge)
+    assert half <= 0.02 * value
+    tokens = list(map(count, texts))
+    assert value == pytest.approx(sum(each * (1 + (each > edge)) for each in tokens), rel=0.05)
+
+
 # --- streams ------------------------------------------------------------------------------
 
 
@@ -267,7 +311,7 @@ def test_small_files_are_counted_whole(tmp_path: Path) -> None:
 def test_exact_counts_every_row(large: readers.Workload) -> None:
     template = Template("{{ text }}")
     exact = counting.count(large, template, [ENCODING], How(exact=True))
-    estimate = counting.count(large, template, [ENCODING], How(precision=0.03))
+    estimate = counting.count(large, template, [ENCODING], How(precision=0.02))
     assert exact.drawn is None
     assert estimate.drawn is not None
     assert exact.rows == estimate.rows == 2_000
