@@ -28,7 +28,7 @@ from planner.handoff.providers import vendors
 from planner.handoff.reconcile import Actual, Reconciliation, Rows, VendorTotal, reconcile
 from planner.handoff.usage import BUCKETS, VENDOR_USAGE, Usage
 from planner.money import Usd, difference, total
-from planner.workload.tokens import Grade
+from planner.workload.tokens import OF_THE_JOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -391,7 +391,7 @@ def _usage(sums: Iterable[int]) -> Usage:
 def _measured(plan: Plan, counted: array[int]) -> Fraction:
     """What the plan had learned of the tokenizer, which rows are built without."""
     built = sum(counted)
-    if plan.tokens.grade != Grade.MEASURED or not built:
+    if plan.tokens.grade not in OF_THE_JOB or not built:
         return Fraction(1)
     return Fraction(plan.tokens.input.value, built)
 

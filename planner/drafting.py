@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from planner import pipeline
+from planner import counted_by
 from planner.catalog import support
 from planner.catalog.freshness import freshness
 from planner.decision import assessment, options, timing
@@ -653,7 +653,7 @@ def build(
     rower = builds.Rower(ready.recipe, ready.adapter, ready_made=pinned.prompt is None)
     rower.check_common()
     first = tuple(_first(workload, chosen.prompt, skip=skip))
-    estimator = builds.Estimator(pipeline.counter_of(model), first)
+    estimator = builds.Estimator(counted_by.catalog(model), first)
     return builds.build(
         workload.rows(skip_bad=skip),
         chosen.prompt,

@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING
 
-from planner import words
+from planner import counted_by, words
 from planner.catalog.freshness import Freshness, freshness
 from planner.decision import assessment, flips, matrix, options, timing
 from planner.errors import InputError, UnknownFactError, did_you_mean
 from planner.job import after
-from planner.workload import calibration, counting, media, readers, tokens
+from planner.workload import counting, readers, tokens
 from planner.workload import profile as profiles
 from planner.workload import prompt as prompts
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planner.catalog import Catalog, Model, Source
+    from planner.counted_by import Reference
     from planner.decision.flips import Cell, Flip
     from planner.decision.matrix import Decision
     from planner.decision.options import Option
@@ -37,11 +38,6 @@ if TYPE_CHECKING:
     from planner.job import Job
     from planner.workload.media import Media
     from planner.workload.profile import Counted, OutputProfile, Progress, TokenProfile
-
-UNKNOWN_COUNTER = "unknown"
-
-FEWEST_ROWS = 20
-"""Fewer billed rows do not settle how a tokenizer counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +68,8 @@ class Measured:
     """The count was ended before it was done, and the figures are those of the draws."""
     skipped: tuple[str, ...] = ()
     """The first bad rows that were left out, with their reasons."""
+    unanswered: tuple[str, ...] = ()
+    """Whose tokens nobody counted though it was asked for, and why."""
 
     def for_rows(self, rows: int) -> Measured:
         """The same job at another volume."""
@@ -139,36 +137,32 @@ def labels(models: Sequence[Model]) -> tuple[str, ...]:
 # --- measuring --------------------------------------------------------------------------
 
 
-class Remote(Protocol):
-    """Vendors that count a text for whoever asks: rows leave the machine through this alone."""
-
-    def counting(self, model: Model, texts: Sequence[str]) -> Callable[[str], int] | None:
-        """How the model's vendor counts the texts of these pieces; None where it does not."""
-
-
 def measure(
     catalog: Catalog,
     job: Job,
     progress: Progress | None = None,
     known: Known | None = None,
-    remote: Remote | None = None,
+    references: Sequence[Reference] = (),
 ) -> Measured:
     """Count the workload for every model asked about, or take the figures given instead.
 
     `known` is what pilots and finished jobs have taught; it is used where nothing is given.
-    `remote` measures the tokens that only a vendor can count (--measure).
+    `references` count pieces of the rows for models whose tokens we only estimate, the best first
+    (--measure, --reconstruct).
     """
     models, named = chosen_models(catalog, job.models)
     _known_names(catalog, models, job)
     if job.workload is None:
-        if remote is not None:
+        if references:
             raise InputError.of(
                 "nothing-to-measure",
                 "there are no rows whose tokens could be measured",
-                hint="name a file, or leave --measure out",
+                hint="name a file, or leave --measure and --reconstruct out",
             )
         return _from_figures(job, models, named=named)
-    return _from_file(job, models, named=named, progress=progress, known=known, remote=remote)
+    return _from_file(
+        job, models, named=named, progress=progress, known=known, references=references
+    )
 
 
 def _from_figures(job: Job, models: tuple[Model, ...], *, named: bool) -> Measured:
@@ -178,7 +172,7 @@ def _from_figures(job: Job, models: tuple[Model, ...], *, named: bool) -> Measur
             "there is nothing to estimate",
             hint="name a file, or give --rows and --input-tokens (and --output-tokens)",
         )
-    counters = [counter_of(model) for model in models]
+    counters = [counted_by.catalog(model) for model in models]
     answers: Mapping[str, tokens.Tally] = {}
     if job.output.sample is not None:
         answers = read_answers(job, _encodings(counters))
@@ -204,28 +198,21 @@ def _from_file(
     named: bool,
     progress: Progress | None,
     known: Known | None,
-    remote: Remote | None,
+    references: Sequence[Reference],
 ) -> Measured:
     assert job.workload is not None
     workload = readers.open_workload(job.workload, format=job.input_format)
-    counters = [counter_of(model) for model in models]
-    chosen = prompts.choose(
-        workload,
-        prompt=job.prompt.text if job.prompt else None,
-        system=job.system.text if job.system else None,
-        prompt_name=job.prompt.name if job.prompt else "--prompt",
-        system_name=job.system.name if job.system else "--system",
-        skip_bad=job.skip_bad_rows,
-        uncountable=uncountable(models, counters),
-        definitions=job.definitions,
-    )
+    counters = [counted_by.catalog(model) for model in models]
+    chosen = _prompt(job, workload, counted_by.uncountable(models, counters))
     encodings = _encodings(counters)
     how = _how(job, models)
     counted = counting.count(workload, chosen.prompt, encodings, how, progress)
     _large_enough(job, counted)
     answers = counted.answers if job.output.sample is None else read_answers(job, encodings)
     facts = _facts(job.workload, workload, counted)
-    shown = _by_vendors(remote, models, counters, job, workload, chosen.prompt)
+    shown, unanswered = counted_by.references(
+        references, job, zip(models, counters, strict=True), workload, chosen.prompt
+    )
     made = tuple(
         _profile(
             job, model, label, counter, counted, answers,
@@ -245,6 +232,23 @@ def _from_file(
         asked_limit=counted.largest_asked,
         stopped=counted.drawn is not None and counted.drawn.stopped,
         skipped=tuple(f"{each.where}: {each.message}" for each in counted.skipped),
+        unanswered=unanswered,
+    )
+
+
+def _prompt(
+    job: Job, workload: readers.Workload, uncountable: Callable[[Media], str | None]
+) -> prompts.Chosen:
+    """How rows become requests, as the job says or the file shows."""
+    return prompts.choose(
+        workload,
+        prompt=job.prompt.text if job.prompt else None,
+        system=job.system.text if job.system else None,
+        prompt_name=job.prompt.name if job.prompt else "--prompt",
+        system_name=job.system.name if job.system else "--system",
+        skip_bad=job.skip_bad_rows,
+        uncountable=uncountable,
+        definitions=job.definitions,
     )
 
 
@@ -263,7 +267,7 @@ def _profile(
     made = profiles.counted_profile(
         counted,
         model=label,
-        counter=measured or _calibrated(counter, counted, learned),
+        counter=counted_by.surest(measured, counted_by.bill(counter, counted, learned)),
         output=output,
         of_rows=job.of_rows,
         shared_prefix=job.shared_prefix or _shared_prefix(counted, measured or counter),
@@ -297,68 +301,6 @@ def _learned(
     )
 
 
-def _by_vendors(
-    remote: Remote | None,
-    models: Sequence[Model],
-    counters: Sequence[tokens.Counter],
-    job: Job,
-    workload: readers.Workload,
-    prompt: prompts.Prompt,
-) -> tuple[tokens.Counter | None, ...]:
-    """Each model's counter as its vendor's own counts have shown it; None: as it was."""
-    if remote is None:
-        return (None,) * len(models)
-    texts = calibration.pieces(workload, prompt, seed=job.seed, skip_bad=job.skip_bad_rows)
-    made: list[tokens.Counter | None] = []
-    for model, counter in zip(models, counters, strict=True):
-        exact = counter.grade is tokens.Grade.EXACT or not texts
-        theirs = None if exact else remote.counting(model, texts)
-        found = None if theirs is None else calibration.ratio(texts, counter.text, theirs)
-        made.append(None if found is None else calibration.measured(counter, found))
-    return tuple(made)
-
-
-LEAST_BAND = Fraction(1, 200)
-OTHER_TEXT = Fraction(1, 50)
-"""Least half-widths of what a bill taught of a tokenizer: for its own rows, and for others."""
-
-
-def _calibrated(
-    counter: tokens.Counter, counted: Counted, learned: Evidence | None
-) -> tokens.Counter:
-    """The counter with the ratio that the vendor billed, where enough rows have shown it.
-
-    What was billed is prompts as a whole, and a counter's ratio is that of their text alone: it
-    becomes the one at which the whole of these rows is what the bill says.
-    """
-    pairs = None if learned is None else learned.pairs
-    if learned is None or pairs is None or pairs.ratio is None or pairs.rows < FEWEST_ROWS:
-        return counter
-    tally = counted.tallies[counter.encoding]
-    ratio, mid = pairs.ratio, counter.band(tally.mix()).mid
-    said = f"billed {float(ratio):.3f} x the count, {pairs.rows:,} rows, {learned.said}"
-
-    def told(low: Fraction, mid: Fraction, high: Fraction) -> tokens.Counter:
-        return counter.measured(low=low, mid=mid, high=high, grade=tokens.Grade.MEASURED, note=said)
-
-    once, twice = (_whole(told(each, each, each), tally) for each in (mid, 2 * mid))
-    text = twice - once
-    wanted = ratio * once - (once - text)
-    if text <= 0 or wanted <= 0:
-        return counter
-    mid *= wanted / text
-    least = LEAST_BAND if learned.same_rows else OTHER_TEXT
-    half = max(pairs.half / ratio, least) * ratio * once / wanted
-    half = min(half, Fraction(1, 2))
-    return told(mid * (1 - half), mid, mid * (1 + half))
-
-
-def _whole(counter: tokens.Counter, tally: tokens.Tally) -> Fraction:
-    """Prompt tokens of all rows of a tally."""
-    histogram = counter.sizes(tally).value
-    return Fraction(sum(size * rows for size, rows in histogram.items()))
-
-
 def _facts(path: Path, workload: readers.Workload, counted: Counted) -> WorkloadFacts:
     return WorkloadFacts(
         path=path,
@@ -378,40 +320,6 @@ def _how(job: Job, models: Sequence[Model]) -> counting.How:
         edges=tuple(sorted({edge for model in models for edge in _edges(model)})),
         skip_bad=job.skip_bad_rows,
     )
-
-
-def counter_of(model: Model) -> tokens.Counter:
-    """The model's token counter; a banded guess where the catalog names none."""
-    claim = cast("Literal['exact', 'assumed'] | None", model.counter_grade_claim)
-    return tokens.counter(
-        model.counter or UNKNOWN_COUNTER,
-        claim=claim,
-        framing=_framing(model),
-        media=media.rules(model.media.figures, model.media.as_of) if model.media else None,
-    )
-
-
-def _framing(model: Model) -> Mapping[str, object]:
-    """What is known of the model's own framing; hidden prompts where nothing was measured."""
-    hidden = {each.when: each.tokens for each in model.hidden_input if each.when is not None}
-    if model.framing is None:
-        return hidden
-    return {**hidden, **model.framing.figures, "as_of": model.framing.as_of}
-
-
-def uncountable(
-    models: Sequence[Model], counters: Sequence[tokens.Counter]
-) -> Callable[[Media], str | None]:
-    """Why a picture or document cannot be counted for one of the models, or None where it can."""
-
-    def reason(of: Media) -> str | None:
-        for model, counter in zip(models, counters, strict=True):
-            said = counter.uncountable(of)
-            if said is not None:
-                return f"{model.id}: {said}"
-        return None
-
-    return reason
 
 
 def _shared_prefix(counted: Counted, counter: tokens.Counter) -> int:
@@ -747,6 +655,7 @@ def _warnings(
             "the answer length is assumed, and most of the cost hangs on it: give --output-tokens "
             "or --output-sample"
         )
+    yield from measured.unanswered
     if measured.stopped:
         yield "counting was stopped: the figures are those of the rows drawn until then"
     facts = measured.workload

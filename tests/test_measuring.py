@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from planner import counted_by
 from planner.catalog import load
 from planner.errors import InputError
 from planner.handoff import rehearsal
 from planner.handoff.policy import Policy
 from planner.measuring import Measuring
+from planner.workload.calibration import Inquiry, Reply
 from tests.answers import NOW
 
 if TYPE_CHECKING:
@@ -27,23 +30,35 @@ if TYPE_CHECKING:
     from tests.answers import Answer, Ask
 
 MODEL = "claude-haiku-5-5"
+ASSUMED = "gpt-6.2-sol"
+"""Its vendor counts, and says nowhere what that costs."""
 SECRET = "sk-ant-SENTINELKEY-77aa88bb99cc"
 ROWS = 300
 COUNT = "anthropic.messages.count"
+COUNTS = {MODEL: COUNT, ASSUMED: "openai.responses.count"}
 PIECES = "pieces of the rows"
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    """The rehearsed vendor where the environment says that Anthropic is."""
+    """The rehearsed vendors where the environment says that Anthropic and OpenAI are."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv("PLANNER_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
     monkeypatch.setenv("ANTHROPIC_API_KEY", SECRET)
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     with rehearsal.Server(clock=rehearsal.clock.Virtual(NOW).clock) as made:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", made.base_url("anthropic"))
+        monkeypatch.setenv("OPENAI_BASE_URL", made.base_url("openai"))
         yield made
 
 
@@ -58,9 +73,26 @@ def rows(tmp_path: Path) -> Path:
     return path
 
 
-def measured(ask: Ask, rows: Path, *more: str) -> Answer:
-    words = ("--model", MODEL, "--output-tokens", "50", "--format", "json", *more)
+def measured(ask: Ask, rows: Path, *more: str, model: str = MODEL) -> Answer:
+    words = ("--model", model, "--output-tokens", "50", "--format", "json", *more)
     return ask("estimate", str(rows), "--measure", *words)
+
+
+def warnings(answer: Answer) -> list[str]:
+    return [each for each in json.loads(answer.out)["warnings"] if "measured" in each]
+
+
+def counted(remote: Measuring, *pieces: str, model: str = MODEL) -> Reply:
+    of = load().model(model)
+    return remote.counts(of, counted_by.catalog(of), Inquiry(pieces=pieces))
+
+
+def yes() -> bool:
+    return True
+
+
+def never() -> bool:
+    raise AssertionError("nobody is to be asked")
 
 
 def tokens(answer: Answer) -> dict[str, Any]:
@@ -73,14 +105,17 @@ def texts(rows: Path) -> list[str]:
     return [json.loads(line)["text"] for line in rows.read_text().splitlines()]
 
 
-def test_the_vendors_own_counts_replace_the_band(ask: Ask, server: Server, rows: Path) -> None:
-    answer = measured(ask, rows)
+@pytest.mark.parametrize(("model", "frame"), [(MODEL, len("user")), (ASSUMED, 0)])
+def test_the_vendors_own_counts_replace_the_band(
+    ask: Ask, server: Server, rows: Path, model: str, frame: int
+) -> None:
+    answer = measured(ask, rows, "--yes", model=model)
     assert answer.exit_code == 0, answer.err
-    assert len(server.record.calls(COUNT)) == 10
+    assert len(server.record.calls(COUNTS[model])) == 10
     found = tokens(answer)
     assert found["grade"] == "measured"
-    # The rehearsed vendor counts four characters a token, those of the role included.
-    truth = sum(len(text) + len("user") for text in texts(rows)) / 4
+    # The rehearsed vendors count four characters a token, and one of them those of the role.
+    truth = sum(len(text) + frame for text in texts(rows)) / 4
     assert found["input"]["value"] == pytest.approx(truth, rel=0.01)
     assert found["input"]["low"] <= truth <= found["input"]["high"]
     assert found["input"]["high"] / found["input"]["low"] < 1.04
@@ -92,13 +127,9 @@ def test_what_leaves_is_said_before_it_does(server: Server, rows: Path, tmp_path
     def say(line: str) -> None:
         said.append((line, len(server.record.calls(COUNT))))
 
-    with Measuring(tmp_path, say) as remote:
-        model = load().model(MODEL)
-        count = remote.counting(model, ["one piece", "another"])
-        assert count is not None
+    with Measuring(tmp_path, say, agree=never) as remote:
         assert (said, server.record.sent) == ([], []), "nothing yet"
-        count("one piece")
-        count("another")
+        counted(remote, "one piece", "another")
     ((line, before),) = said
     assert before == 0
     assert line == (
@@ -106,6 +137,74 @@ def test_what_leaves_is_said_before_it_does(server: Server, rows: Path, tmp_path
         f"{server.base_url('anthropic')}, which counts their tokens free of charge "
         "(key: ANTHROPIC_API_KEY)"
     )
+
+
+def test_a_count_that_is_not_known_to_be_free_is_agreed_to_after_all_was_said(
+    server: Server, tmp_path: Path
+) -> None:
+    happened: list[str] = []
+
+    def agree() -> bool:
+        happened.append("asked")
+        return not server.record.calls(COUNTS[ASSUMED])
+
+    with Measuring(tmp_path, happened.append, agree=agree) as remote:
+        counted(remote, "one piece", "another", model=ASSUMED)
+    line, asked = happened
+    assert asked == "asked"
+    assert line == (
+        f"measuring {ASSUMED}: 2 pieces of the rows (16 characters) go to OpenAI at "
+        f"{server.base_url('openai')}, which counts their tokens; that this is free is not "
+        "established (key: OPENAI_API_KEY)"
+    )
+
+
+def test_without_a_yes_the_rows_stay_here_and_the_figure_as_it_was(
+    ask: Ask, server: Server, rows: Path
+) -> None:
+    answer = measured(ask, rows, model=ASSUMED)
+    assert answer.exit_code == 0, answer.err
+    assert server.record.calls(COUNTS[ASSUMED]) == []
+    found = tokens(answer)
+    assert found["grade"] == "assumed"
+    without = ask(
+        "estimate", str(rows), "--model", ASSUMED, "--output-tokens", "50", "--format", "json"
+    )
+    assert found == tokens(without)
+    (warning,) = warnings(answer)
+    assert warning == (
+        f"{ASSUMED} is not measured: that its vendor counts free of charge is not established, "
+        "and nobody agreed (--yes)"
+    )
+
+
+@pytest.mark.parametrize(("typed", "grade"), [("y", "measured"), ("n", "assumed"), ("", "assumed")])
+def test_somebody_at_a_terminal_is_asked(
+    ask: Ask,
+    server: Server,
+    rows: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    grade: str,
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(f"{typed}\n"))
+    answer = measured(ask, rows, model=ASSUMED)
+    assert tokens(answer)["grade"] == grade
+    assert answer.err.endswith("Count them there? [y/N] ")
+
+
+def test_what_was_counted_once_needs_no_second_yes(ask: Ask, server: Server, rows: Path) -> None:
+    first = measured(ask, rows, "--yes", model=ASSUMED)
+    sent = len(server.record.sent)
+    again = measured(ask, rows, model=ASSUMED)
+    assert (again.out, again.err) == (first.out, "")
+    assert len(server.record.sent) == sent
+
+
+def test_an_exact_count_is_nobodys_to_measure(ask: Ask, server: Server, rows: Path) -> None:
+    answer = measured(ask, rows, "--yes", model="gpt-5.5")
+    assert tokens(answer)["grade"] == "exact"
+    assert server.record.sent == []
 
 
 def test_the_same_rows_are_shown_once(
@@ -155,12 +254,11 @@ def test_a_policy_that_forbids_it_is_not_loosened_by_the_flag(
 
 def test_accounts_without_zero_retention_see_nothing(server: Server, tmp_path: Path) -> None:
     rules = Policy.model_validate({"zero_retention_only": True})
-    with Measuring(tmp_path, lambda _: None, rules=rules) as remote:
-        count = remote.counting(load().model(MODEL), ["one piece"])
-        assert count is not None
-        with pytest.raises(InputError, match="zero retention"):
-            count("one piece")
-    assert server.record.calls(COUNT) == []
+    with Measuring(tmp_path, lambda _: None, agree=yes, rules=rules) as remote:
+        for model in COUNTS:
+            with pytest.raises(InputError, match="zero retention"):
+                counted(remote, "one piece", model=model)
+    assert [server.record.calls(each) for each in COUNTS.values()] == [[], []]
 
 
 def test_a_vendor_that_does_not_answer_is_an_error_and_what_was_counted_is_kept(
@@ -185,9 +283,10 @@ def test_without_a_key(
 
 
 def test_a_vendor_that_counts_nothing_for_planner(ask: Ask, server: Server, rows: Path) -> None:
-    answer = ask("estimate", str(rows), "--measure", "--model", "grok-4.3", "--output-tokens", "50")
-    assert answer.exit_code == 0
-    assert answer.err == "grok-4.3 is not measured: its vendor counts nothing for planner\n"
+    answer = measured(ask, rows, model="grok-4.3")
+    assert (answer.exit_code, answer.err) == (0, "")
+    assert warnings(answer) == ["grok-4.3 is not measured: its vendor counts nothing for planner"]
+    assert tokens(answer)["grade"] == "ratio"
     assert server.record.sent == []
 
 
@@ -216,10 +315,10 @@ def test_no_log_learns_of_the_rows(
     server: Server, rows: Path, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     """The library's own DEBUG lines hold whole requests."""
-    with caplog.at_level(logging.DEBUG), Measuring(tmp_path, lambda _: None) as remote:
-        count = remote.counting(load().model(MODEL), ["a SENTINELROW"])
-        assert count is not None
-        count("a SENTINELROW")
+    measuring = Measuring(tmp_path, lambda _: None, agree=yes)
+    with caplog.at_level(logging.DEBUG), measuring as remote:
+        for model in COUNTS:
+            counted(remote, "a SENTINELROW", model=model)
         logging.getLogger("test").debug("a line of our own")
     assert "a line of our own" in caplog.text
     assert "SENTINEL" not in caplog.text

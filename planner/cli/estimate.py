@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from planner import sample
+from planner.cli import measuring
 from planner.cli.flags import (
     NO,
     YES,
@@ -52,22 +53,21 @@ class Screen(Protocol):
         catalog_loader: Callable[[], Catalog],
         clock: Clock,
         on: date | None,
-        history: Callable[[], tuple[FinishedJob, ...]],
-        known: Callable[[], Known | None],
+        taught: Callable[[], tuple[tuple[FinishedJob, ...], Known | None]],
         same: tuple[str, ...],
         place: str,
         budget: Path | None,
     ) -> int:
         """Open on a job, or on the welcome; the exit code.
 
-        `history` and `known` are asked with each count, `same` are flags that hold for every
-        answer whatever is asked on the screen.
+        `taught` is asked with each count, `same` are flags that hold for every answer whatever
+        is asked on the screen.
         """
 
 
 def _flags(made: Parser) -> None:
     job_flags(made)
-    measure_flag(made)
+    measuring.flags(made)
     made.add_argument("--explain", metavar="OPTION", help="the arithmetic of one option")
     made.add_argument("--map", action="store_true", help="deadline x volume: what wins where")
     output_flags(made, ("table", "json", "csv", "md"))
@@ -97,19 +97,15 @@ def run(arguments: Arguments, clock: Clock) -> int:
 
 
 def measured_of(arguments: Arguments, catalog: Catalog, job: Job, now: datetime) -> Measured:
-    """The job's rows counted, and measured by their vendors where that is asked for."""
+    """The job's rows counted, by their vendors or a plugin as well where that is asked for."""
     from planner import pipeline
 
     known = known_of(arguments, now)
-    with Bar(job.workload, keeps=job.exact) as bar:
-        if not arguments.get("measure"):
-            return pipeline.measure(catalog, job, bar, known)
-        from planner.handoff import home
-        from planner.measuring import Measuring
-
-        region = job.requirements.region
-        with Measuring(home.data_home(), bar.say, region=region) as remote:
-            return pipeline.measure(catalog, job, bar, known, remote)
+    with (
+        Bar(job.workload, keeps=job.exact) as bar,
+        measuring.references(arguments, job.requirements.region, bar.say) as references,
+    ):
+        return pipeline.measure(catalog, job, bar, known, references)
 
 
 def open_screen(
@@ -129,11 +125,13 @@ def open_screen(
         catalog_loader=lambda: catalog_of(arguments),
         clock=clock,
         on=as_of(arguments, now) if "as_of" in arguments else None,
-        history=lambda: history_of(arguments),
-        known=lambda: known_of(arguments, clock()),
+        taught=lambda: (history_of(arguments), known_of(arguments, clock())),
         same=tuple(_same(arguments)),
         place=place,
         budget=budget,
+    )
+
+
 SAME = {
     "input_format": "--input-format",
     "json_schema": "--json-schema",
@@ -150,9 +148,6 @@ def _same(arguments: Arguments) -> Iterator[str]:
             yield from (flag, str(arguments[key]))
     for text in arguments.get("params", ()):
         yield from ("--param", text)
-
-
-    )
 
 
 def history_of(arguments: Arguments) -> tuple[FinishedJob, ...]:
@@ -500,15 +495,6 @@ def _demand_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--degraded", action="store_true", help="a known incident: batches take their window")
     add("--history", metavar="FILE", help="your finished batches, one JSON object a line")
-
-
-def measure_flag(parser: argparse.ArgumentParser) -> None:
-    """Never a key of a job file: whoever sends rows somewhere says so where they type it."""
-    parser.add_argument(
-        "--measure",
-        action="store_true",
-        help="send pieces of the rows to the vendor, which counts their tokens free of charge",
-    )
 
 
 def request_flags(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from planner.cli import estimate
+from planner.cli import estimate, measuring
 from planner.cli.flags import YES, Arguments, Clock, Parser, as_of, catalog_of
 from planner.errors import InputError
 
@@ -25,7 +25,7 @@ FORMATS = ("table", "json")
 def _decision_flags(made: Parser) -> None:
     """What decides a plan beyond the job."""
     estimate.job_flags(made)
-    estimate.measure_flag(made)
+    measuring.flags(made)
     estimate.request_flags(made)
     made.add_argument("--choose", metavar="OPTION", help="take this option, not the recommended")
     made.add_argument(

@@ -267,7 +267,7 @@ class RealtimeVendor(Protocol):
 
 
 class TokenVendor(Protocol):
-    """One vendor's own counts of tokens; they cost nothing, and the text is sent."""
+    """One vendor's own counts of tokens; the text is sent, and nothing answers it."""
 
     @property
     def account(self) -> Account:

@@ -1,10 +1,11 @@
-"""A vendor's own tokens for each of ours, measured on pieces of the job's own text.
+"""Somebody else's tokens for each of ours, found on pieces of the job's own text.
 
-Vendors that do not publish a tokenizer count a text for whoever asks. Some hundred pieces, drawn
-so that every character of the job is as likely as any other, are joined into a few texts, and the
-vendor's counts of these against ours give one ratio for the job, within 1-2 %. Asking about
-single documents was rejected: the same ten calls are then five times less sure (the pieces' own
-spread does not average out), and the interval that they state is too short.
+Vendors that do not publish a tokenizer count a text for whoever asks, and a reconstruction counts
+offline. Some hundred pieces, drawn so that every character of the job is as likely as any other,
+are joined into a few texts, and the counts of these against ours give one ratio for the job,
+within 1-2 %. Asking about single documents was rejected: the same ten calls are then five times
+less sure (the pieces' own spread does not average out), and the interval that they state is too
+short.
 
 What a call adds is measured as well, since it would count as text: the frame of a message by a
 single letter, and what a joint costs by cutting the same pieces once more.
@@ -20,7 +21,6 @@ from itertools import accumulate
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from planner.errors import VendorError
 from planner.workload import access, encodings
 from planner.workload.access import IrregularError
 from planner.workload.counting import SMALL
@@ -30,7 +30,7 @@ from planner.workload.sampling import COVERAGE, strata, student
 from planner.workload.tokens import Grade, parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from planner.workload.prompt import Prompt, Request
     from planner.workload.readers import Workload
@@ -49,8 +49,12 @@ shorter ones."""
 
 LETTER = "a"
 JOINT = " x\n"
-LEAST = Fraction(1, 200)
-"""Half the interval at least: vendors say that their counts may differ a little from the bill."""
+LEAST: Mapping[Grade, Fraction] = {
+    Grade.MEASURED: Fraction(1, 200),
+    Grade.RECONSTRUCTED: Fraction(1, 50),
+}
+"""Half the interval at least: vendors say that their counts may differ a little from the bill, and
+of what others reconstructed nobody says how far it holds for the newest models."""
 
 PLAUSIBLE = 20
 """No tokenizer makes so many times more tokens of a text than another, or fewer."""
@@ -67,24 +71,64 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """The vendor's tokens for each of ours, with its 95 % interval."""
+    """Somebody's tokens for each of ours, with its 95 % interval."""
 
     low: Fraction
     mid: Fraction
     high: Fraction
     frame: int
-    """Tokens that one message adds."""
+    """Tokens that each call adds."""
     pieces: int
-    characters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """What somebody else is asked to count, made of pieces of the job."""
+
+    pieces: tuple[str, ...]
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """A letter for the frame, the pieces, and some of them cut once more."""
+        dealt = _dealt(self.pieces)
+        return (LETTER, *map(JOINT.join, dealt), JOINT.join(_cut(dealt[0])))
+
+    @property
+    def characters(self) -> int:
+        """So much of the job is shown."""
+        return sum(map(len, self.pieces))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What somebody counted in each question."""
+
+    counts: tuple[int, ...]
+    grade: Grade
+    """`MEASURED` are whole messages, their frame included; `RECONSTRUCTED` are texts alone."""
+    by: str
+    """Who counted: what the sentence on the ratio says before the number of pieces."""
+
+
+class UnansweredError(Exception):
+    """Nobody counted, or nothing that can be believed; the counter stays as it was."""
 
 
 # --- pieces ------------------------------------------------------------------------------
 
 
-def pieces(workload: Workload, prompt: Prompt, *, seed: int, skip_bad: bool) -> tuple[str, ...]:
+def pieces(
+    workload: Workload,
+    prompt: Prompt,
+    *,
+    seed: int,
+    skip_bad: bool,
+    most: int = MOST_CHARACTERS,
+) -> tuple[str, ...]:
     """Texts of the job to be shown, each kind as often as it is in the job.
 
-    InputError at a row that cannot be read, unless those are skipped.
+    About `most` characters of them, or the whole job where it is smaller. InputError at a row that
+    cannot be read, unless those are skipped.
     """
     random = Random(f"{seed} pieces")
     drawn = None
@@ -93,7 +137,7 @@ def pieces(workload: Workload, prompt: Prompt, *, seed: int, skip_bad: bool) -> 
             drawn = list(_by_offset(workload, prompt, random))
     if drawn is None:
         drawn = _from_start(workload, prompt, random, skip_bad=skip_bad)
-    return _chosen([each for each in drawn if each.text.strip()], random)
+    return _chosen([each for each in drawn if each.text.strip()], random, most)
 
 
 def _by_offset(workload: Workload, prompt: Prompt, random: Random) -> Iterator[Piece]:
@@ -165,7 +209,7 @@ def _piece(texts: Sequence[str], at: int) -> str:
     raise AssertionError
 
 
-def _chosen(drawn: Sequence[Piece], random: Random) -> tuple[str, ...]:
+def _chosen(drawn: Sequence[Piece], random: Random, characters: int) -> tuple[str, ...]:
     """As many as may be shown, in proportion to what they stand for, in the job's order."""
     if not drawn:
         return ()
@@ -173,7 +217,7 @@ def _chosen(drawn: Sequence[Piece], random: Random) -> tuple[str, ...]:
     mean = sum(each.weight * len(each.text) for each in drawn) / running[-1]
     # A small job is shown once and not more often.
     most = min(len(drawn), MOST_PIECES, math.ceil(running[-1]))
-    count = min(most, max(1, int(MOST_CHARACTERS / mean)))
+    count = min(most, max(1, int(characters / mean)))
     step = running[-1] / count
     start, place, found = random.random() * step, 0, []
     for number in range(count):
@@ -186,38 +230,42 @@ def _chosen(drawn: Sequence[Piece], random: Random) -> tuple[str, ...]:
 # --- the ratio ---------------------------------------------------------------------------
 
 
-def ratio(texts: Sequence[str], ours: Callable[[str], int], theirs: Callable[[str], int]) -> Ratio:
-    """What `theirs` counts for each token of `ours`; VendorError where its counts make no sense."""
-    dealt = [texts[number::TEXTS] for number in range(min(TEXTS, len(texts)))]
-    frame = max(0, theirs(LETTER) - 1)
-    whole = [theirs(JOINT.join(each)) for each in dealt]
-    joint = _joint(dealt[0], whole[0], theirs)
+def ratio(
+    pieces: Sequence[str], ours: Callable[[str], int], counts: Sequence[int], least: Fraction
+) -> Ratio:
+    """What others count for each token of `ours`, from their counts of an inquiry's questions.
+
+    Half the interval is the share `least` of it at least.
+    """
+    dealt = _dealt(pieces)
+    letter, *whole, cut = counts
+    frame = max(0, letter - 1)
+    joint = _joint(dealt[0], whole[0], cut)
     counted = [
         Fraction(count - frame) - joint * (len(each) - 1)
         for each, count in zip(dealt, whole, strict=True)
     ]
     own = [sum(map(ours, each)) for each in dealt]
     mid = sum(counted, Fraction(0)) / max(1, sum(own))
-    if not 1 / PLAUSIBLE < mid < PLAUSIBLE:
-        raise VendorError.of("bad-count", "the vendor's counts of tokens make no sense")
-    half = min(mid / 2, max(LEAST * mid, _half(own, counted, mid)))
-    return Ratio(
-        low=mid - half,
-        mid=mid,
-        high=mid + half,
-        frame=frame,
-        pieces=len(texts),
-        characters=sum(map(len, texts)),
-    )
+    half = min(mid / 2, max(least * mid, _half(own, counted, mid)))
+    return Ratio(low=mid - half, mid=mid, high=mid + half, frame=frame, pieces=len(pieces))
 
 
-def _joint(pieces: Sequence[str], whole: int, theirs: Callable[[str], int]) -> Fraction:
+def _dealt(pieces: Sequence[str]) -> list[Sequence[str]]:
+    """The pieces of each text, so that every text holds some of the whole job."""
+    return [pieces[number::TEXTS] for number in range(min(TEXTS, len(pieces)))]
+
+
+def _joint(pieces: Sequence[str], whole: int, cut: int) -> Fraction:
     """Tokens that joining two pieces adds: the same ones, each cut once more."""
-    cut = [half for each in pieces for half in _halved(each)]
-    more = len(cut) - len(pieces)
+    more = len(_cut(pieces)) - len(pieces)
     if not more:
         return Fraction(1)
-    return min(Fraction(3), max(Fraction(0), Fraction(theirs(JOINT.join(cut)) - whole, more)))
+    return min(Fraction(3), max(Fraction(0), Fraction(cut - whole, more)))
+
+
+def _cut(pieces: Sequence[str]) -> list[str]:
+    return [half for each in pieces for half in _halved(each)]
 
 
 def _halved(text: str) -> tuple[str, ...]:
@@ -241,15 +289,25 @@ def _half(own: Sequence[int], counted: Sequence[Fraction], mid: Fraction) -> Fra
     return Fraction(math.ceil(wide * _UNIT), _UNIT)
 
 
-def measured(counter: Counter, found: Ratio) -> Counter:
-    """The counter with the ratio and the frame that the vendor's own counts have shown."""
+def calibrated(counter: Counter, inquiry: Inquiry, reply: Reply) -> Counter:
+    """The counter with the ratio that somebody's own counts of the pieces have shown.
+
+    UnansweredError where they make no sense.
+    """
+    found = ratio(inquiry.pieces, counter.text, reply.counts, LEAST[reply.grade])
+    if not 1 / PLAUSIBLE < found.mid < PLAUSIBLE:
+        raise UnansweredError(f"{counter.key} stays as it was: {reply.by} make no sense")
+    note = f"{reply.by} of {found.pieces:,} pieces of the rows"
+    if reply.grade is Grade.RECONSTRUCTED and counter.note:
+        note = f"{note}; {counter.note}"  # which models the family is taken to hold
     made = counter.measured(
-        low=found.low,
-        mid=found.mid,
-        high=found.high,
-        grade=Grade.MEASURED,
-        note=f"the vendor's own counts of {found.pieces:,} pieces of the rows",
+        low=found.low, mid=found.mid, high=found.high, grade=reply.grade, note=note
     )
-    message = min(found.frame, made.framing.per_message)
-    framing = replace(made.framing, per_message=message, per_request=found.frame - message)
-    return replace(made, framing=framing)
+    return _framed(made, found.frame) if reply.grade is Grade.MEASURED else made
+
+
+def _framed(counter: Counter, frame: int) -> Counter:
+    """The counter with the frame that one whole message was seen to have."""
+    message = min(frame, counter.framing.per_message)
+    framing = replace(counter.framing, per_message=message, per_request=frame - message)
+    return replace(counter, framing=framing)

@@ -16,14 +16,15 @@ from collections import Counter as Multiset
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
+from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from planner import strict_yaml
 from planner.errors import UnknownFactError, did_you_mean
-from planner.workload import definitions, encodings, vocabularies
+from planner.workload import definitions, encodings, plugins, vocabularies
 from planner.workload import media as pictures
 from planner.workload.content import Content, Survey
 from planner.workload.encodings import RepeatingTexts
@@ -65,6 +66,10 @@ class Grade(StrEnum):
     MEASURED = "measured"
     RECONSTRUCTED = "reconstructed"
     RATIO = "ratio"
+
+
+OF_THE_JOB = frozenset({Grade.MEASURED, Grade.RECONSTRUCTED})
+"""Grades of a ratio that was found on the job's own text, not on other people's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +196,7 @@ class Counter:
     media: MediaRules = NO_RULES
     bands: Mapping[Content, Ends] | None = None
     narrowed_by: str | None = None
+    """What would make the band narrower, a sentence; None where nothing is left to narrow."""
     note: str | None = None
     own: str | None = None
     """The vocabulary of `vocabularies` that is the model's own, used where it is installed."""
@@ -242,13 +248,14 @@ class Counter:
         band = self.band(tally.mix())
         rows: tuple[Multiset[int], ...] = (Multiset(), Multiset(), Multiset())
         for each, count in tally.shapes.items():
-            if self.grade is Grade.MEASURED:
+            if self.grade in OF_THE_JOB:
                 self._spread(each, count, band, rows)
                 continue
             for histogram, size in zip(rows, self.prompt_tokens(each, band), strict=True):
                 histogram[size] += count
         low, value, high = rows
-        said = " ".join((band.said, *self._said_of_parts(tally.shapes)))
+        narrower = (band.narrowed_by,) if band.narrowed_by else ()
+        said = " ".join((band.said, *self._said_of_parts(tally.shapes), *narrower))
         return Histograms(low=low, value=value, high=high, band=replace(band, said=said))
 
     def measured(
@@ -256,7 +263,8 @@ class Counter:
     ) -> Counter:
         """The same counter with one ratio that was measured on this job's own text."""
         every = dict.fromkeys(Content, (low, mid, high))
-        return replace(self, bands=every, grade=grade, note=note, narrowed_by=None)
+        narrowed_by = self.narrowed_by if grade is Grade.RECONSTRUCTED else None
+        return replace(self, bands=every, grade=grade, note=note, narrowed_by=narrowed_by)
 
     def _ends(self, kind: Content) -> Ends:
         return ONE_TO_ONE if self.bands is None else self.bands[kind]
@@ -359,60 +367,54 @@ class Tally:
 
     def add(self, request: Request, rows: int = 1) -> Shape:
         """Count a request that stands for that many rows."""
-        texts = self._parts(request)
-        counts = [place.count(text) for place, text in zip(self._places, texts, strict=False)]
-        return self._noted(request, texts, counts, rows)
+        return self.add_all((request,), rows)[0]
 
-    def add_all(self, requests: Sequence[Request]) -> None:
-        """Count requests that stand for a row each; faster than one by one."""
-        texts = [self._parts(request) for request in requests]
+    def add_all(self, requests: Sequence[Request], rows: int = 1) -> list[Shape]:
+        """Count requests that stand for that many rows each; many at once take less time."""
+        if not requests:
+            return []
+        texts = self._parts(requests)
+        counts = self._counts(texts)
+        for text, tokens in zip(chain.from_iterable(texts), counts, strict=True):
+            self._survey.add(text, tokens * rows)
+        given = iter(counts)
+        shapes = [
+            _shape(request, given, self._read_tools, self._read_schema) for request in requests
+        ]
+        for each in shapes:
+            self.shapes[each] += rows
+        return shapes
+
+    def _parts(self, requests: Sequence[Request]) -> list[tuple[str, ...]]:
+        """The texts of each request; what all begin with, and the places they stand at, noted."""
+        texts = list(map(parts, requests))
+        # What the first and the last in alphabetical order begin with, all between them do.
+        shared = common_prefix(min(texts), max(texts))
+        self._prefix = shared if self._prefix is None else common_prefix(self._prefix, shared)
+        for _ in range(len(self._places), max(map(len, texts))):
+            self._places.append(RepeatingTexts(self.encoding))
+        return texts
+
+    def _counts(self, texts: Sequence[tuple[str, ...]]) -> list[int]:
+        """Tokens of every text of every request, one after the other."""
         parted = [
             place.parted(text)
             for each in texts
             for place, text in zip(self._places, each, strict=False)
         ]
         own = self.encoding.count_all([text for _, text in parted])
-        counts = iter([shared + count for (shared, _), count in zip(parted, own, strict=True)])
-        for request, each in zip(requests, texts, strict=True):
-            self._noted(request, each, [next(counts) for _ in each], rows=1)
-
-    def _parts(self, request: Request) -> tuple[str, ...]:
-        texts = parts(request)
-        self._prefix = texts if self._prefix is None else common_prefix(self._prefix, texts)
-        while len(self._places) < len(texts):
-            self._places.append(RepeatingTexts(self.encoding))
-        return texts
-
-    def _noted(
-        self, request: Request, texts: tuple[str, ...], counts: list[int], rows: int
-    ) -> Shape:
-        for text, tokens in zip(texts, counts, strict=True):
-            self._survey.add(text, tokens * rows)
-        counted = self._shape(request, counts)
-        self.shapes[counted] += rows
-        return counted
-
-    def _shape(self, request: Request, counts: list[int]) -> Shape:
-        """The shape, from the counts of its parts in their order."""
-        first = len(counts) - len(request.messages)
-        tools, schema = request.tools, request.schema
-        return _shape(
-            request,
-            text=sum(counts[first:]),
-            tools=None if tools is None else self._read_tools(tools, counts[0]),
-            schema=None if schema is None else self._read_schema(schema, counts[first - 1]),
-        )
+        return [shared + count for (shared, _), count in zip(parted, own, strict=True)]
 
     # Definitions are read once where rows repeat them.
 
     def _read_tools(self, tools: str, as_json: int) -> Tools:
         if self._tools is None or self._tools[0] != tools:
-            self._tools = tools, _tools(tools, self.encoding.count, as_json)
+            self._tools = tools, _tools(self.encoding.count, tools, as_json)
         return self._tools[1]
 
     def _read_schema(self, schema: str, as_json: int) -> Schema:
         if self._schema is None or self._schema[0] != schema:
-            self._schema = schema, _schema(schema, self.encoding.count, as_json)
+            self._schema = schema, _schema(self.encoding.count, schema, as_json)
         return self._schema[1]
 
     def mix(self) -> ContentMix:
@@ -427,6 +429,8 @@ class Tally:
 def parts(request: Request) -> tuple[str, ...]:
     """Each text of a request in the order in which vendors cache it: tools, schema, messages."""
     said = [message.content for message in request.messages]
+    if request.tools is None and request.schema is None:
+        return tuple(said)
     return (*[text for text in (request.tools, request.schema) if text is not None], *said)
 
 
@@ -440,35 +444,40 @@ def common_prefix(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ..
 
 def shape(request: Request, count: Callable[[str], int]) -> Shape:
     """The shape of a request, its texts counted by `count`."""
+    counts = map(count, parts(request))
+    return _shape(request, counts, partial(_tools, count), partial(_schema, count))
+
+
+def _shape(
+    request: Request,
+    counts: Iterator[int],
+    tools_of: Callable[[str, int], Tools],
+    schema_of: Callable[[str, int], Schema],
+) -> Shape:
+    """The shape of the request whose parts have the next of `counts`, in their order."""
     tools, schema = request.tools, request.schema
-    return _shape(
-        request,
-        text=sum(count(message.content) for message in request.messages),
-        tools=None if tools is None else _tools(tools, count, count(tools)),
-        schema=None if schema is None else _schema(schema, count, count(schema)),
-    )
-
-
-def _shape(request: Request, *, text: int, tools: Tools | None, schema: Schema | None) -> Shape:
-    systems = sum(message.role == SYSTEM for message in request.messages)
+    known_tools = tools_of(tools, next(counts)) if tools is not None else None
+    known_schema = schema_of(schema, next(counts)) if schema is not None else None
+    roles = [message.role for message in request.messages]
+    systems = roles.count(SYSTEM)
     return Shape(
-        text=text,
-        messages=len(request.messages) - systems,
+        text=sum(islice(counts, len(roles))),
+        messages=len(roles) - systems,
         systems=systems,
-        tools=None if tools is None else tools._replace(forced=request.forced),
-        schema=schema,
+        tools=known_tools and known_tools._replace(forced=request.forced),
+        schema=known_schema,
         media=request.media,
     )
 
 
-def _tools(tools: str, count: Callable[[str], int], as_json: int) -> Tools:
+def _tools(count: Callable[[str], int], tools: str, as_json: int) -> Tools:
     found = definitions.read(tools)
     return Tools(
         definitions=len(found), as_json=as_json, as_types=count(definitions.as_types(found))
     )
 
 
-def _schema(schema: str, count: Callable[[str], int], as_json: int) -> Schema:
+def _schema(count: Callable[[str], int], schema: str, as_json: int) -> Schema:
     return Schema(as_json=as_json, as_types=count(definitions.bare(schema)))
 
 
@@ -483,12 +492,14 @@ def counter(
     claim: Literal["exact", "assumed"] | None = None,
     framing: Mapping[str, Any] | None = None,
     media: MediaRules | None = None,
+    vendor_counts: bool = False,
 ) -> Counter:
     """The counter of that name, with what the catalog claims of the model that uses it.
 
     `claim` grades a counter whose vocabulary is the model's (without one it is assumed); a
-    banded counter stays a ratio. What `framing` names and `media` replace the counter's own.
-    Raises UnknownFactError for a name that is not in the table.
+    banded counter stays a ratio. What `framing` names and `media` replace the counter's own;
+    `vendor_counts` says that the model's vendor counts a text for whoever asks. Raises
+    UnknownFactError for a name that is not in the table.
     """
     found = table().get(key)
     if found is None:
@@ -500,17 +511,38 @@ def counter(
     if found.own is not None:
         found = _with_own(found, found.own)
     grade = Grade.RATIO if found.bands is not None else Grade(claim or Grade.ASSUMED)
-    own = replace(found.framing, **framing) if framing else found.framing
-    return replace(found, grade=grade, framing=own, media=media or found.media)
+    return replace(
+        found,
+        grade=grade,
+        framing=replace(found.framing, **framing) if framing else found.framing,
+        media=media or found.media,
+        narrowed_by=" ".join(_narrowing(found, grade, vendor_counts=vendor_counts)) or None,
+    )
 
 
 def _with_own(counter: Counter, name: str) -> Counter:
-    """The counter with the model's own vocabulary, or with the word which package brings it."""
-    if vocabularies.installed(name) is not None:
-        return replace(counter, id=name, encoding=name, bands=None, narrowed_by=None, note=None)
-    package = vocabularies.SHIPPED[name].package
-    better = f"The package {package} brings its own vocabulary, which counts exactly."
-    return replace(counter, narrowed_by=f"{better} {counter.narrowed_by or ''}".strip())
+    """The counter with the model's own vocabulary, where the package that brings it is there."""
+    if vocabularies.installed(name) is None:
+        return counter
+    return replace(counter, id=name, encoding=name, bands=None, note=None)
+
+
+def _narrowing(counter: Counter, grade: Grade, *, vendor_counts: bool) -> Iterator[str]:
+    """What would make the count surer, the surest first."""
+    if grade is Grade.ASSUMED and vendor_counts:
+        yield "Its vendor's own count of a sample checks that (--measure)."
+    if grade is not Grade.RATIO:
+        return
+    if counter.own is not None:
+        package = vocabularies.SHIPPED[counter.own].package
+        yield f"The package {package} brings its own vocabulary, which counts exactly."
+    if vendor_counts:
+        yield "Ten calls of its vendor's own count narrow this to 1-2 % (--measure)."
+    plugin = plugins.installed(counter.key)
+    if plugin is not None:
+        yield f"{plugin.said}, which you have installed, reconstructs it (--reconstruct)."
+    elif counter.own is None and not vendor_counts:
+        yield "A reconstruction of its tokenizer that you install narrows this (--reconstruct)."
 
 
 @cache
@@ -531,7 +563,6 @@ def _counter(key: str, row: Mapping[str, Any]) -> Counter:
         tools_as=row.get("tools_as", "json"),
         media=pictures.rules(row["media"]) if "media" in row else NO_RULES,
         bands=_bands(bands) if bands else None,
-        narrowed_by=row.get("narrowed_by"),
         note=row.get("note"),
         own=row.get("own"),
     )

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner import catalog as catalogs
-from planner import drafting, pipeline
+from planner import counted_by, drafting, pipeline
 from planner.errors import InputError, UnknownFactError
 from planner.handoff import build as builds
 from planner.handoff import plan as plans
@@ -327,7 +327,7 @@ def built(
         limits=limits,
     )
     template = prompts.Template("{{ text }}")
-    counter = pipeline.counter_of(catalogs.load().model("gpt-6.2-sol"))
+    counter = counted_by.catalog(catalogs.load().model("gpt-6.2-sol"))
     first = [template.render(row) for row in workload.head()]
     return builds.build(
         workload.rows(),

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner import catalog as catalogs
-from planner import pipeline
+from planner import counted_by, pipeline
 from planner.handoff import learned
 from planner.handoff.learned import Evidence, Known, Lesson, Pairs, Promise
 from planner.handoff.ledger import Ledger
@@ -262,7 +262,7 @@ def test_what_is_given_wins_over_what_was_learned(rows: Path) -> None:
 
 
 def test_too_few_rows_do_not_move_the_tokenizer(rows: Path) -> None:
-    few = pipeline.FEWEST_ROWS
+    few = counted_by.FEWEST_ROWS
     pairs = [(100 + n, 110 + n) for n in range(few)]
     (less,) = estimated(rows, lesson(pairs=Pairs.of(pairs[:-1]))).measured.profiles
     (enough,) = estimated(rows, lesson(pairs=Pairs.of(pairs))).measured.profiles

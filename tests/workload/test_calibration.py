@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.errors import VendorError
 from planner.workload import calibration, encodings, prompt, readers, tokens
+from planner.workload.content import Content
 from planner.workload.counting import SMALL
+from planner.workload.tokens import Grade
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 FRAME = 6
@@ -27,6 +28,9 @@ CODE = "def total(rows): return sum(row.price * row.count for row in rows if row
 CHINESE = "合同 昨天 已经 签署 但是 因为 缺少 许可 交货 推迟".split()
 BANKS = (WORDS, CODE, CHINESE)
 SEEDS = 6
+LEAST = calibration.LEAST[Grade.MEASURED]
+MEASURED, RECONSTRUCTED = Grade.MEASURED, Grade.RECONSTRUCTED
+EMPTY = tokens.Shape(text=0, messages=1, systems=0)
 
 
 def ours(text: str) -> int:
@@ -36,6 +40,25 @@ def ours(text: str) -> int:
 def vendors(text: str) -> int:
     """Another vocabulary behind a frame: what a vendor's own counts look like from outside."""
     return encodings.encoding("cl100k_base").count(text) + FRAME
+
+
+def ratio(
+    pieces: Sequence[str],
+    own: Callable[[str], int],
+    theirs: Callable[[str], int],
+    least: Fraction = LEAST,
+) -> calibration.Ratio:
+    """The ratio of two tokenizers, one of which answers an inquiry."""
+    questions = calibration.Inquiry(pieces=tuple(pieces)).questions
+    return calibration.ratio(pieces, own, [theirs(text) for text in questions], least)
+
+
+def replied(
+    pieces: Sequence[str], theirs: Callable[[str], int], grade: Grade
+) -> tuple[calibration.Inquiry, calibration.Reply]:
+    inquiry = calibration.Inquiry(pieces=tuple(pieces))
+    counts = tuple(map(theirs, inquiry.questions))
+    return inquiry, calibration.Reply(counts=counts, grade=grade, by="the counts of a test")
 
 
 def texts(kind: str, rows: int) -> list[str]:
@@ -79,7 +102,7 @@ def test_the_truth_is_within_the_interval(
     held = 0
     for seed in range(SEEDS):
         pieces = calibration.pieces(file, template, seed=seed, skip_bad=False)
-        found = calibration.ratio(pieces, ours, vendors)
+        found = ratio(pieces, ours, vendors)
         assert found.frame == FRAME
         assert (found.high - found.mid) / found.mid <= most
         held += found.low <= truth(kind, rows, before) <= found.high
@@ -91,7 +114,7 @@ def test_a_large_file_is_looked_up_at_offsets(tmp_path: Path) -> None:
     file = workload(tmp_path, every)
     assert file.bytes > SMALL
     pieces = calibration.pieces(file, _plain(), seed=3, skip_bad=False)
-    found = calibration.ratio(pieces, ours, vendors)
+    found = ratio(pieces, ours, vendors)
     assert found.low <= truth("mixed", 4500, "") <= found.high
 
 
@@ -104,11 +127,18 @@ def test_ten_calls_and_no_more_text_than_is_said(tmp_path: Path) -> None:
         asked.append(text)
         return vendors(text)
 
-    found = calibration.ratio(pieces, ours, counted)
+    found = ratio(pieces, ours, counted)
     assert len(asked) == calibration.CALLS == 10
-    assert found.characters == sum(map(len, pieces))
-    assert 0.9 < found.characters / calibration.MOST_CHARACTERS < 1.1
+    shown = calibration.Inquiry(pieces=pieces).characters
+    assert 0.9 < shown / calibration.MOST_CHARACTERS < 1.1
     assert len(pieces) == found.pieces
+
+
+def test_less_is_shown_where_less_is_asked_for(tmp_path: Path) -> None:
+    file = workload(tmp_path, texts("long", 400))
+    most = calibration.MOST_CHARACTERS // 5
+    pieces = calibration.pieces(file, _plain(), seed=0, skip_bad=False, most=most)
+    assert 0.9 < sum(map(len, pieces)) / most < 1.1
 
 
 def test_a_small_job_is_shown_once(tmp_path: Path) -> None:
@@ -143,18 +173,18 @@ def test_what_a_call_and_a_joint_add_is_not_taken_for_text(
     pieces: list[str], fourths: int, frame: int, joint: int
 ) -> None:
     """A vendor whose counts follow a law exactly is measured exactly, up to its rounding."""
-    ratio = Fraction(fourths, 4)
+    true = Fraction(fourths, 4)
 
     def theirs(text: str) -> int:
         if text == calibration.LETTER:
             return frame + 1
         parts = text.split(calibration.JOINT)
-        return frame + round(ratio * sum(map(_words, parts))) + joint * (len(parts) - 1)
+        return frame + round(true * sum(map(_words, parts))) + joint * (len(parts) - 1)
 
-    found = calibration.ratio(pieces, _words, theirs)
+    found = ratio(pieces, _words, theirs)
     # Each call is rounded once; so is what a joint costs, which counts once a piece.
     slack = Fraction(calibration.TEXTS, 2) + len(pieces)
-    assert abs(found.mid - ratio) <= slack / sum(map(_words, pieces))
+    assert abs(found.mid - true) <= slack / sum(map(_words, pieces))
     assert found.frame == frame
 
 
@@ -163,19 +193,40 @@ def _words(text: str) -> int:
     return len(text.split())
 
 
-def test_counts_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(VendorError, match="make no sense"):
-        calibration.ratio([" ".join(WORDS * 3)] * 9, ours, lambda _: 1)
+@pytest.mark.parametrize("tokens_of_every_text", [1, 10**9])
+def test_counts_that_make_no_sense_change_nothing(tokens_of_every_text: int) -> None:
+    inquiry, reply = replied([" ".join(WORDS * 3)] * 9, lambda _: tokens_of_every_text, MEASURED)
+    with pytest.raises(calibration.UnansweredError, match="the counts of a test make no sense"):
+        calibration.calibrated(tokens.counter("claude-v4.7"), inquiry, reply)
 
 
 def test_a_measured_counter_has_the_frame_that_was_measured() -> None:
     claude = tokens.counter("claude-v4.7")
-    found = calibration.ratio([" ".join(WORDS)] * 8, ours, _framed(11))
-    made = calibration.measured(claude, found)
-    assert made.grade is tokens.Grade.MEASURED
-    shape = tokens.Shape(text=0, messages=1, systems=0)
-    assert made.framing.of(shape) == 11
-    assert claude.framing.of(shape) == 6
+    made = calibration.calibrated(claude, *replied([" ".join(WORDS)] * 8, _framed(11), MEASURED))
+    assert made.grade is MEASURED
+    assert made.framing.of(EMPTY) == 11
+    assert claude.framing.of(EMPTY) == 6
+
+
+def test_a_reconstructed_counter_keeps_the_frame_that_is_known() -> None:
+    """Of texts alone none can be seen; one that a reconstruction adds is none of the text's."""
+    claude = tokens.counter("claude-v4.7")
+    pieces = [" ".join(WORDS)] * 8
+    for frame in (0, 11):
+        made = calibration.calibrated(claude, *replied(pieces, _framed(frame), RECONSTRUCTED))
+        assert made.grade is RECONSTRUCTED
+        assert made.framing == claude.framing
+        assert (made.bands or {})[Content.THAI][1] == 1
+
+
+def test_a_reconstruction_is_never_believed_as_closely_as_the_vendor() -> None:
+    claude, pieces = tokens.counter("claude-v4.7"), [" ".join(WORDS)] * 80
+    widths = []
+    for grade in (MEASURED, RECONSTRUCTED):
+        made = calibration.calibrated(claude, *replied(pieces, ours, grade))
+        low, mid, high = (made.bands or {})[Content.ENGLISH]
+        widths.append((high - low) / mid)
+    assert widths == [Fraction(1, 100), Fraction(4, 100)]
 
 
 def test_short_rows_of_one_length_are_not_all_rounded_the_same_way() -> None:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import reduce
 from itertools import islice
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from hypothesis import given
@@ -271,8 +271,44 @@ def test_a_ratio_shows_its_band_its_kind_and_what_narrows_it() -> None:
         "prose (Claude 4.7 and later; 5.1, 5.2 and 5.5 are taken to share its vocabulary)."
     )
     assert band.narrowed_by == (
-        "Ten free calls of its vendor's count narrow this to 1-2 % (--measure)."
+        "A reconstruction of its tokenizer that you install narrows this (--reconstruct)."
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "claim", "vendor_counts", "said"),
+    [
+        ("o200k", "exact", True, None),
+        ("o200k", "assumed", False, None),
+        ("o200k", "assumed", True, "Its vendor's own count of a sample checks that (--measure)."),
+        (
+            "claude-v3",
+            None,
+            True,
+            "Ten calls of its vendor's own count narrow this to 1-2 % (--measure).",
+        ),
+        (
+            "qwen",
+            None,
+            False,
+            "The package dashscope brings its own vocabulary, which counts exactly.",
+        ),
+    ],
+)
+def test_what_would_make_a_count_surer(
+    key: str, claim: Literal["exact", "assumed"] | None, vendor_counts: bool, said: str | None
+) -> None:
+    found = counter(key, claim=claim, vendor_counts=vendor_counts)
+    assert found.narrowed_by == said
+
+
+def test_an_estimate_says_what_would_narrow_it() -> None:
+    found = counter("claude-v3", vendor_counts=True)
+    tally = Tally(found.encoding)
+    tally.add(chat("Where is my order?"), rows=3)
+    said = found.sizes(tally).band.said
+    assert found.narrowed_by is not None
+    assert said.endswith(found.narrowed_by)
 
 
 def test_an_unknown_frame_is_said() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from planner.handoff.rehearsal import openai_rows as rows
 from planner.handoff.rehearsal import protocol
 from planner.handoff.rehearsal.http import Reply
-from planner.handoff.rehearsal.laws import Billed, key_of
+from planner.handoff.rehearsal.laws import CHARACTERS_A_TOKEN, Billed, key_of
 from planner.handoff.rehearsal.openai_rows import CHAT, ENDPOINTS, RESPONSES, unix
 from planner.handoff.rehearsal.protocol import Speaker, VendorError, pattern
 from planner.handoff.rehearsal.spool import Blob
@@ -52,6 +52,7 @@ class OpenAI(Speaker):
         ("GET", pattern("/v1/batches/{}"), "batches.retrieve"),
         ("POST", pattern("/v1/batches/{}/cancel"), "batches.cancel"),
         ("POST", pattern(RESPONSES), "responses.create"),
+        ("POST", pattern(f"{RESPONSES}/input_tokens"), "responses.count"),
         ("POST", pattern(CHAT), "chat.create"),
         ("GET", pattern("/v1/models"), "models.list"),
         ("GET", pattern("/v1/models/{}"), "models.retrieve"),
@@ -341,7 +342,13 @@ class OpenAI(Speaker):
         code = "rate_limit_exceeded"
         return VendorError(TOO_MANY, what, said, code=code, headers=headers)
 
-    # --- models -------------------------------------------------------------------------
+    # --- the rest -----------------------------------------------------------------------
+
+    async def responses_count(self, call: Call) -> Reply:
+        """Tokens of a prompt, by the same law that bills them."""
+        length = protocol.text_characters(_body(call), *rows.READ)
+        tokens = max(-(-length // CHARACTERS_A_TOKEN), 1)
+        return Reply.of({"object": "response.input_tokens", "input_tokens": tokens})
 
     async def models_list(self, call: Call) -> Reply:
         """One model, so that an account can be read."""

@@ -361,6 +361,14 @@ def test_wrong_requests_are_refused(stage: Stage) -> None:
             stage.openai.post("/responses", cast_to=httpx2.Response, content=body)
 
 
+def test_a_prompt_is_counted_by_the_law_that_bills_it(stage: Stage) -> None:
+    asked: Any = {"model": MODEL, "input": "x" * 41}
+    counted = stage.openai.responses.input_tokens.count(**asked)
+    made = stage.openai.responses.create(**asked)
+    assert counted.object == "response.input_tokens"
+    assert counted.input_tokens == made.usage.input_tokens == 11
+
+
 def test_models(stage: Stage) -> None:
     stage.batch()
     assert [each.id for each in stage.openai.models.list()] == [MODEL]
