@@ -15,9 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal
+from operator import mul
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from planner.workload.draws import AnswerTally, WeightedTally, wire_bytes
 from planner.workload.prompt import Message, ReadyMade, Request, requests
@@ -82,13 +83,14 @@ class Range:
         return int(getattr(self, end.value))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Sizes:
     """How many rows have how many prompt tokens.
 
     `values` ascend without repeats, `counts` are rows beside them. Each counted row stands
     for `scale` rows of the job (1 where the file is the job), and each counted token for
     `stretch` tokens (1 at the value itself, another at the ends of a sampled interval).
+    What they sum to is kept, for other volumes as well: a decision asks for it hundreds of times.
     """
 
     values: tuple[int, ...]
@@ -105,12 +107,12 @@ class Sizes:
     @property
     def rows(self) -> int:
         """Rows of the job."""
-        return round(sum(self.counts) * self.scale)
+        return round(self._counted.rows * self.scale)
 
     @property
     def total(self) -> int:
         """Prompt tokens of the job."""
-        return round(self._counted_tokens * self.stretch * self.scale)
+        return round(self._counted.tokens * self.stretch * self.scale)
 
     @property
     def largest(self) -> int:
@@ -120,12 +122,19 @@ class Sizes:
     @property
     def mean(self) -> Fraction:
         """Prompt tokens a row; 0 without rows."""
-        counted = sum(self.counts)
-        return self._counted_tokens * self.stretch / counted if counted else Fraction(0)
+        rows, tokens = self._counted
+        return tokens * self.stretch / rows if rows else Fraction(0)
 
-    @property
-    def _counted_tokens(self) -> int:
-        return sum(value * count for value, count in zip(self.values, self.counts, strict=True))
+    @cached_property
+    def _counted(self) -> _Sum:
+        return self._running[-1]
+
+    @cached_property
+    def _running(self) -> tuple[_Sum, ...]:
+        """Counted rows and tokens below each size, and at last of all."""
+        rows = accumulate(self.counts, initial=0)
+        tokens = accumulate(map(mul, self.values, self.counts), initial=0)
+        return tuple(map(_Sum, rows, tokens))
 
     def above(self, edge: int, *, inclusive: bool) -> Sizes:
         """The rows of more than `edge` tokens (`inclusive`: of at least `edge`)."""
@@ -134,25 +143,45 @@ class Sizes:
             return replace(self, values=(), counts=())
         find = bisect_left if inclusive else bisect_right
         start = find(self.values, edge / self.stretch)
-        return replace(self, values=self.values[start:], counts=self.counts[start:])
+        below, every = self._running[start], self._counted
+        return _knowing(
+            replace(self, values=self.values[start:], counts=self.counts[start:]),
+            _counted=_Sum(every.rows - below.rows, every.tokens - below.tokens),
+        )
 
     def quantile(self, share: float) -> int:
         """The size that at least `share` of the rows do not exceed; 0 without rows."""
         if not self.values:
             return 0
-        running = list(accumulate(self.counts))
+        running = [each.rows for each in self._running[1:]]
         wanted = Fraction(share) * running[-1]
         place = min(bisect_left(running, wanted), len(self.values) - 1)
         return round(self.values[place] * self.stretch)
 
     def for_rows(self, rows: int) -> Sizes:
         """The same distribution at another volume."""
-        counted = sum(self.counts)
-        return replace(self, scale=Fraction(rows, counted)) if counted else self
+        counted = self._counted.rows
+        return self._summed(replace(self, scale=Fraction(rows, counted))) if counted else self
 
     def stretched(self, factor: Fraction) -> Sizes:
         """The same rows, each with `factor` times its tokens."""
-        return replace(self, stretch=self.stretch * factor)
+        return self._summed(replace(self, stretch=self.stretch * factor))
+
+    def _summed(self, made: Sizes) -> Sizes:
+        return _knowing(made, _counted=self._counted, _running=self._running)
+
+
+def _knowing(made: Sizes, **sums: object) -> Sizes:
+    """The same value; what it sums to need not be asked of its rows."""
+    vars(made).update(sums)
+    return made
+
+
+class _Sum(NamedTuple):
+    """Counted rows and the tokens of their prompts."""
+
+    rows: int
+    tokens: int
 
 
 NO_ROWS = Sizes(values=(), counts=())
