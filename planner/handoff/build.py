@@ -119,6 +119,9 @@ class Adapter(Protocol):
         The first is what a request gets that says nothing; None: it goes without.
         """
 
+    def beyond(self, body: Mapping[str, Any], endpoint: str) -> str | None:
+        """What of a request may cost more than its tokens at their rates; None: nothing does."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -236,6 +239,9 @@ class Rower:
         for key, values in self.priced.items():
             if body.get(key) not in values:
                 raise UnsendableError(f"the plan's prices are for no {key} of {body.get(key)!r}")
+        beyond = self.adapter.beyond(body, self.endpoint)
+        if beyond is not None:
+            raise UnsendableError(beyond)
         raw = _json(body)
         wrong = self.check(raw)
         if wrong is not None:
@@ -334,7 +340,7 @@ class _Refusal:
 
 
 def check_spec(spec: Spec, adapter: Adapter) -> None:
-    """Refuse an endpoint that the adapter lacks and parameters that planner sets itself."""
+    """Refuse an endpoint that the adapter lacks and parameters that nobody may give."""
     if spec.endpoint not in adapter.endpoints:
         known = ", ".join(adapter.endpoints)
         hint = did_you_mean(spec.endpoint, adapter.endpoints) or f"endpoints: {known}"
@@ -345,6 +351,13 @@ def check_spec(spec: Spec, adapter: Adapter) -> None:
             "own-parameter",
             f"--param {' '.join(twice)}: planner sets that itself",
             hint="--model, --prompt, --system and --max-output-tokens say it",
+        )
+    beyond = adapter.beyond(_plain(dict(spec.params)), spec.endpoint)
+    if beyond is not None:
+        raise InputError.of(
+            "unbounded-parameter",
+            f"--param {beyond}",
+            hint="a plan's ceiling would not hold, so planner sends no such request; leave it out",
         )
 
 

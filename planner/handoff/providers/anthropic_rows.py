@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from planner.errors import InputError
 from planner.handoff.build import Frame, UnsendableError
 from planner.handoff.providers import sdk_types
+from planner.handoff.providers.bounds import Bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
     from planner.workload.prompt import Request
 
 ROLES = ("user", "assistant")
+
+BOUNDED = Bounded(
+    keys=frozenset(
+        "cache_control diagnostics inference_geo max_tokens messages metadata model output_config "
+        "service_tier speed stop_sequences stream system temperature thinking tool_choice top_k "
+        "top_p".split()
+    ),
+    tools=("custom", "bash_", "computer_", "memory_", "text_editor_"),
+)
+"""Not in it: `container`, whose skills run code at the vendor's, and other people's accounts."""
 
 
 class Anthropic:
@@ -72,8 +83,14 @@ class Anthropic:
         return sdk_types.checker(MessageCreateParamsNonStreaming)
 
     def priced(self, region: str | None) -> Mapping[str, tuple[object, ...]]:
-        """Where it is processed: a region costs more, and nothing else keeps rows in it."""
-        return {"inference_geo": (None, "global") if region is None else (region,)}
+        """Where it is processed, which costs more in a region, and at the ordinary speed."""
+        geo = (None, "global") if region is None else (region,)
+        return {"inference_geo": geo, "speed": (None, "standard")}
+
+    def beyond(self, body: Mapping[str, Any], endpoint: str) -> str | None:
+        """Tools that the vendor runs (searches, code), and keys that nobody has looked at."""
+        del endpoint
+        return BOUNDED.beyond(body)
 
 
 ADAPTER = Anthropic()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from planner.errors import InputError
 from planner.handoff.build import Frame, UnsendableError
 from planner.handoff.providers import sdk_types
+from planner.handoff.providers.bounds import Bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +22,27 @@ ROLES = ("system", "user", "assistant")
 
 LIMIT = {RESPONSES: "max_output_tokens", CHAT: "max_completion_tokens"}
 TURNS = {RESPONSES: "input", CHAT: "messages"}
+_BOTH = (
+    "metadata model parallel_tool_calls prompt_cache_key prompt_cache_options "
+    "prompt_cache_retention safety_identifier service_tier store stream stream_options "
+    "temperature tool_choice top_logprobs top_p user"
+)
+_CLIENT_TOOLS = ("function", "custom", "apply_patch", "computer", "local_shell")
+BOUNDED = {
+    RESPONSES: Bounded(
+        keys=frozenset(f"{_BOTH} include input instructions max_output_tokens max_tool_calls "
+                       "reasoning text truncation".split()),
+        tools=_CLIENT_TOOLS,
+    ),
+    CHAT: Bounded(
+        keys=frozenset(f"{_BOTH} frequency_penalty function_call functions logit_bias logprobs "
+                       "max_completion_tokens max_tokens messages modalities n presence_penalty "
+                       "reasoning_effort response_format seed stop verbosity".split()),
+        tools=_CLIENT_TOOLS,
+    ),
+}  # fmt: skip
+"""Not in it: what brings in an earlier conversation or a stored prompt, other windows and what
+runs in the background, predicted text (billed where it is wrong), sound, searches."""
 SCHEMA_NAME = "answer"
 """A schema needs a name here; it is not shown to anybody but the model."""
 
@@ -74,7 +96,15 @@ class OpenAI:
     def priced(self, region: str | None) -> Mapping[str, tuple[object, ...]]:
         """One answer a request, at the ordinary rate; its region is its address's."""
         del region
-        return {"n": (None, 1), "service_tier": (None, "auto", "default")}
+        return {
+            "n": (None, 1),
+            "service_tier": (None, "auto", "default"),
+            "modalities": (None, ["text"]),
+        }
+
+    def beyond(self, body: Mapping[str, Any], endpoint: str) -> str | None:
+        """Tools that the vendor runs, text that it brings in, and keys nobody has looked at."""
+        return BOUNDED[endpoint].beyond(body)
 
 
 def _types(endpoint: str) -> Any:
