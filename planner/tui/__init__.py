@@ -25,8 +25,7 @@ def run(
     catalog_loader: Callable[[], Catalog],
     clock: Callable[[], datetime],
     on: date | None = None,
-    history: Callable[[], tuple[FinishedJob, ...]] = tuple,
-    known: Callable[[], Known | None] = lambda: None,
+    taught: Callable[[], tuple[tuple[FinishedJob, ...], Known | None]] = lambda: ((), None),
     same: tuple[str, ...] = (),
     place: str = "plan",
     budget: Path | None = None,
@@ -34,8 +33,8 @@ def run(
     """Open the screens on a job (None: ask what to run); the exit code, 70 after a defect.
 
     `catalog_loader` is called once, after the first paint, in a thread; its PlannerError is
-    shown on the screen. `history` and `known` are what finished batches and earlier answers
-    teach, asked with each count. `on` is the day prices are asked as of (None: the clock's),
+    shown on the screen. `taught` is asked with each count: the batches that ended, and what is
+    known of answers. `on` is the day prices are asked as of (None: the clock's),
     `same` the flags that hold for every command that is shown. `place` is plan, models, jobs or
     budget; `budget` a budget file to talk about.
     """
@@ -47,8 +46,7 @@ def run(
         catalog_loader=catalog_loader,
         clock=clock,
         on=on,
-        history=history,
-        known=known,
+        taught=taught,
         same=same,
         memory=memory.of_this_machine(),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from planner.report.layout import printable
-from planner.tui.session import Inputs
+from planner.tui.session import asked_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -40,6 +41,19 @@ class Source:
         found = self.planned()
         return found.key if found is not None else self.job
 
+    def command(self, desk: Desk) -> str:
+        """The same from a shell: a budget's file, or the estimate of the job that is planned."""
+        from planner import sample
+        from planner.tui import twin
+
+        found = self.planned()
+        if self.file is None and (found is not None or self.job is not None):
+            asked = found.asked if found is not None else asked_of(self.job)
+            return twin.estimate(asked, *desk.same)
+        shipped = self.file in (None, sample.paths().budget)
+        file = sample.NAME if shipped else str(self.file)
+        return shlex.join(["planner", "budget", file, *desk.same])
+
     def agenda(self, desk: Desk) -> Agenda:
         """Read it; PlannerError where it cannot be read or priced."""
         from planner import outlook
@@ -58,7 +72,7 @@ class Source:
     def _counted(self, desk: Desk) -> Answer:
         assert self.job is not None
         measured = desk.measure(self.job, lambda _rows, _done: None)
-        return desk.answer(measured, Inputs(deadline=self.job.requirements.deadline))
+        return desk.answer(measured, asked_of(self.job).inputs)
 
 
 def _billed(read: Read, desk: Desk) -> tuple[str, tuple[Spent, ...]] | None:

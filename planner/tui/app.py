@@ -45,6 +45,14 @@ class PlannerApp(App[None]):
         Binding("?", "help", "Help", key_display="?", tooltip="The keys of this screen"),
         Binding("f1", "help", "Help", key_display="F1", tooltip="The keys of this screen"),
         Binding("q", "quit", "Quit", tooltip="Leave; what is at a vendor goes on there"),
+        # In a field q is a letter: this one leaves from everywhere, and is shown there.
+        Binding(
+            "ctrl+q",
+            "quit",
+            "Quit",
+            tooltip="Leave; what is at a vendor goes on there",
+            priority=True,
+        ),
         *(
             Binding(str(number), f"place('{name}')", name, show=False, tooltip=f"Go to {name}")
             for number, name in enumerate(PLACES, 1)
@@ -207,8 +215,7 @@ class PlannerApp(App[None]):
         """The keys of the screen that is seen."""
         from planner.tui.modals import help_sheet
 
-        twin = getattr(self.screen, "CLI_TWIN", "planner --help")
-        self.push_screen(help_sheet(self.screen, twin))
+        self.push_screen(help_sheet(self.screen))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action of the screen, then the library's own."""

@@ -17,7 +17,7 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from planner.errors import PlannerError
-from planner.tui.session import Asked, Inputs, Session
+from planner.tui.session import Session, asked_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from planner.job import Job
     from planner.pipeline import Measured
     from planner.tui.desk import Answer, Closer, Desk, Grid, Loosened
+    from planner.tui.session import Asked, Inputs
     from planner.workload.profile import Progress
 
 PROGRESS_SECONDS = 0.1
@@ -131,8 +132,7 @@ class Asking(Screen[object]):
     def __init__(self, desk: Desk, job: Job | None) -> None:
         super().__init__()
         self.desk = desk
-        deadline = job.requirements.deadline if job is not None else None
-        self.session = Session(now=Asked(job=job, inputs=Inputs(deadline=deadline)))
+        self.session = Session(now=asked_of(job))
         self.state = State.WELCOME if job is None else State.COUNTING
         self.measured: Measured | None = None
         self.problems: tuple[Problem, ...] = ()

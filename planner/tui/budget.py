@@ -82,7 +82,6 @@ class BudgetScreen(Place):
     """Two figures, and what the difference costs in time."""
 
     NAME = "Budget"
-    CLI_TWIN = "planner budget BUDGET.yaml"
     READING = (
         "Low and high move each driver alone to its end; all figures are at the volume on top.",
         (
@@ -137,6 +136,11 @@ class BudgetScreen(Place):
         self._busy = False
         self.board = Board()
         self.notice = Prose(id="notice")
+
+    @property
+    def CLI_TWIN(self) -> str:  # noqa: N802 -- as the other screens have it
+        """The budget of the file; of a planned job, the estimate that its months are made of."""
+        return self.source.command(self.desk)
 
     def compose_stage(self) -> ComposeResult:
         """The page, or what to do without one."""

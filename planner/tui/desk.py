@@ -103,20 +103,19 @@ class Desk:
         catalog_loader: Callable[[], Catalog],
         clock: Callable[[], datetime],
         on: date | None = None,
-        history: Callable[[], tuple[FinishedJob, ...]] = tuple,
-        known: Callable[[], Known | None] = lambda: None,
+        taught: Callable[[], tuple[tuple[FinishedJob, ...], Known | None]] = lambda: ((), None),
         measure: Callable[[Catalog, Job, Progress | None], Measured] | None = None,
         memory: Memory = FORGETFUL,
         same: tuple[str, ...] = (),
     ) -> None:
-        """`history` and `known`: what jobs have taught so far, asked with each count."""
+        """`taught`: batches that ended and what is known of answers, asked with each count."""
         self.memory = memory
         self.same = same
         self._clock = clock
         self._start: datetime | None = None
         self._kept: Assessments | None = None
         self._on = on
-        self._read_history, self._read_known = history, known
+        self._taught = taught
         self._history: tuple[FinishedJob, ...] = ()
         self._load = catalog_loader
         self._measure = measure
@@ -160,8 +159,9 @@ class Desk:
 
     def _begin(self) -> Known | None:
         """A job would start now, and knows what others before it have taught."""
-        self._start, self._history = self._clock(), self._read_history()
-        return self._read_known()
+        self._start = self._clock()
+        self._history, known = self._taught()
+        return known
 
     def counts(
         self, job: Job, progress: Progress, stop: Callable[[], bool]

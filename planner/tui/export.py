@@ -57,14 +57,14 @@ def text(desk: Desk, answer: Answer, option: str, path: Path) -> str:
     return answers.ESTIMATE[TABLES[ending]](answer.estimate)
 
 
-def command(answer: Answer, option: str, path: str) -> str:
-    """The command line that writes the same; empty for a picture."""
+def command(answer: Answer, option: str, path: str, same: tuple[str, ...] = ()) -> str:
+    """The command line that writes the same, with the flags that hold here; none for a picture."""
     ending = next((each for each in KINDS if path.endswith(each)), None)
     if ending is None or ending == PICTURE:
         return ""
     if ending == PLAN:
-        return twin.plan(answer.asked, option, path)
-    return twin.estimate(answer.asked, "--format", TABLES[ending], "-o", path)
+        return twin.plan(answer.asked, option, path, *same)
+    return twin.estimate(answer.asked, *same, "--format", TABLES[ending], "-o", path)
 
 
 def write(path: Path, content: str) -> None:

@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from planner.errors import PlannerError, Problem
 from planner.tui import export
+from planner.tui.modals import keys_below
 from planner.tui.notices import problems
 from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
 from planner.tui.widgets import Prose
@@ -29,7 +30,6 @@ class Export(ModalScreen[Path | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Close", tooltip="Write nothing"),
     ]
-    CLI_TWIN = "planner estimate FILE --format md -o FILE, planner plan FILE -o FILE"
 
     class Refused(Message):
         """Why nothing was written."""
@@ -58,7 +58,9 @@ class Export(ModalScreen[Path | None]):
         """The path, its meanings, and what went wrong."""
         with VerticalScroll(classes="box", can_focus=False) as box:
             box.border_title = "Export"
-            box.border_subtitle = "Enter writes · Esc writes nothing"
+            box.border_subtitle = keys_below(
+                ("Enter writes", "screen.write"), ("Esc writes nothing", "screen.dismiss")
+            )
             yield self._field
             yield self._kinds
             yield self._said
@@ -77,7 +79,7 @@ class Export(ModalScreen[Path | None]):
             lines.append(
                 Paragraph(body=(Piece(what, tone),), mark=Piece(f"{mark}{ending:<11}", Tone.KEY))
             )
-        command = export.command(self._answer, self._option, event.value)
+        command = export.command(self._answer, self._option, event.value, self._desk.same)
         if chosen == export.PLAN:
             lines += [BLANK, paragraph(f"option: {self._option}")]
         if command:
@@ -86,9 +88,13 @@ class Export(ModalScreen[Path | None]):
         self._said.show(())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Write it, in a thread."""
+        """Enter in the field."""
         event.stop()
-        path = Path(event.value.strip()).expanduser()
+        self.action_write()
+
+    def action_write(self) -> None:
+        """Write it, in a thread."""
+        path = Path(self._field.value.strip()).expanduser()
         self.run_worker(lambda: self._write(path), thread=True, exclusive=True)
 
     def _write(self, path: Path) -> None:

@@ -68,7 +68,6 @@ class JobsScreen(Place):
     """Jobs as rows, the one under the cursor in full."""
 
     NAME = "Jobs"
-    CLI_TWIN = "planner jobs [ID], planner fetch ID, planner resume ID, planner cancel ID"
     READING = (
         "> followed by a process · ~ waiting · + done · ! stopped · ? in doubt · x cancelled.",
         "● as it went · the dotted lines are a typical course and one that 95 in 100 keep · ┊ due.",
@@ -128,6 +127,12 @@ class JobsScreen(Place):
         self.course = Course()
         self.said = Prose(id="outcome")
         self.notice = Prose(id="notice")
+
+    @property
+    def CLI_TWIN(self) -> str:  # noqa: N802 -- as the other screens have it
+        """The jobs, or the one under the cursor."""
+        it = self._selected
+        return "planner jobs" if it is None else f"planner jobs {it.job.id}"
 
     @property
     def hands(self) -> Hands:

@@ -26,45 +26,89 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
 
+def keys_below(*keys: tuple[str, str]) -> str:
+    """(What a key does, its action) for the lower edge of a box, each one a place to click.
+
+    Nothing that a file or a vendor said goes in: it would be read as markup.
+    """
+    return " · ".join(f"[@click={action}]{said}[/]" for said, action in keys)
+
+
 class Sheet(ModalScreen[None]):
     """Paragraphs to read, over the screen they belong to."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q", "dismiss", "Close", tooltip="Back to the screen below"),
+        Binding("y", "copy", "Copy", tooltip="Copy the command that says the same"),
     ]
 
-    def __init__(self, title: str, paragraphs: Sequence[Paragraph]) -> None:
+    def __init__(
+        self, title: str, paragraphs: Sequence[Paragraph], *, command: str | None = None
+    ) -> None:
+        """`command` says the same from a shell; it stands on top, and y copies it."""
         super().__init__()
         self.heading = title
         self.paragraphs = tuple(paragraphs)
+        self.command = command
 
     def compose(self) -> ComposeResult:
         """One scrolling box."""
         with VerticalScroll(classes="box") as box:
             box.border_title = self.heading
-            box.border_subtitle = "Esc closes"
-            yield Prose(self.paragraphs)
+            copy = [("y copies the command", "screen.copy")] if self.command else []
+            box.border_subtitle = keys_below(*copy, ("Esc closes", "screen.dismiss"))
+            yield Prose((*self._shell(), *self.paragraphs))
+
+    def _shell(self) -> Iterator[Paragraph]:
+        if self.command is not None:
+            yield paragraph("The same from a shell:", Tone.MUTED)
+            yield paragraph(self.command, mark="$ ")
+            yield BLANK
+
+    def check_action(
+        self,
+        action: str,
+        parameters: tuple[object, ...],  # noqa: ARG002 -- the library hands them over
+    ) -> bool | None:
+        """Whether there is something to copy."""
+        return action != "copy" or self.command is not None
+
+    def action_copy(self) -> None:
+        """The command, into the terminal's clipboard."""
+        if self.command is not None:
+            self.app.copy_to_clipboard(self.command)
+            self.notify(COPIED, title="Copied")
 
 
-def help_sheet(screen: Screen[object], twin: str) -> Sheet:
-    """The keys that the screen has now, and how the same is asked from a shell."""
-    return Sheet("Help", tuple(_help(screen, twin)))
+COPIED = "by the terminal (OSC 52); where it does not know that, select it with Shift and the mouse"
 
 
-def _help(screen: Screen[object], twin: str) -> Iterator[Paragraph]:
-    found: dict[str, list[str]] = {}
+def help_sheet(screen: Screen[object]) -> Sheet:
+    """How the same is asked from a shell, and the keys that the screen has now."""
+    command: str | None = getattr(screen, "CLI_TWIN", None)
+    return Sheet("Help", tuple(_help(screen)), command=command)
+
+
+def _help(screen: Screen[object]) -> Iterator[Paragraph]:
+    """The keys of the screen first, then those that move in it, then those of every screen."""
+    groups: dict[int, dict[str, list[str]]] = {0: {}, 1: {}, 2: {}}
     for active in screen.active_bindings.values():
         binding = active.binding
         if binding.tooltip and active.enabled:
-            keys = found.setdefault(binding.tooltip, [])
+            group = 0 if active.node is screen else 2 if active.node is screen.app else 1
+            keys = groups[group].setdefault(binding.tooltip, [])
             keys.append(screen.app.get_key_display(binding))
-    for text, keys in found.items():
-        name = " ".join(dict.fromkeys(keys))
-        yield Paragraph(body=(Piece(text),), mark=Piece(f"{name:<14} ", Tone.KEY))
-    yield BLANK
+    for found in groups.values():
+        for text, keys in found.items():
+            name = " ".join(dict.fromkeys(keys))
+            yield Paragraph(body=(Piece(text),), mark=Piece(f"{name:<14} ", Tone.KEY))
+        if found:
+            yield BLANK
+    remark: str | None = getattr(screen, "TWIN_REMARK", None)
+    if remark is not None:
+        yield paragraph(remark, Tone.WARN)
     for sentence in getattr(screen, "READING", READING):
         yield paragraph(sentence, Tone.MUTED)
-    yield paragraph(f"The same from a shell: {twin}", Tone.MUTED)
 
 
 READING = (
@@ -87,6 +131,7 @@ class Form(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Close", tooltip="Change nothing"),
+        Binding("ctrl+s", "take", "Take it", tooltip="Ask this"),
         # Before the field sees it: what is typed after a quick Tab belongs to the next field.
         Binding("tab", "app.focus_next", show=False, priority=True),
         Binding("shift+tab", "app.focus_previous", show=False, priority=True),
@@ -108,7 +153,11 @@ class Form(ModalScreen[None]):
         """A label and a line for each field."""
         with Vertical(classes="box") as box:
             box.border_title = self.heading
-            box.border_subtitle = "Enter takes it · Tab next field · Esc changes nothing"
+            box.border_subtitle = keys_below(
+                ("Enter takes it", "screen.take"),
+                ("Tab next field", "app.focus_next"),
+                ("Esc changes nothing", "screen.dismiss"),
+            )
             for number, field in enumerate(self.fields):
                 with Vertical(classes="field"):
                     yield Label(field.name)
@@ -118,8 +167,12 @@ class Form(ModalScreen[None]):
             yield self._said
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Hand the texts over; stay open where one cannot be read."""
+        """Enter in any of the lines."""
         event.stop()
+        self.action_take()
+
+    def action_take(self) -> None:
+        """Hand the texts over; stay open where one cannot be read."""
         texts = {
             field.name: self.query_one(f"#field-{number}", Input).value
             for number, field in enumerate(self.fields)

@@ -6,6 +6,7 @@ what a term means is in `support`.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -34,7 +35,6 @@ class ModelsScreen(Place):
     """The support matrix under a filter."""
 
     NAME = "Models"
-    CLI_TWIN = "planner models FILTER, planner check MODEL"
     READING = (
         "● yes · ○ no · ? nobody says: neither yes nor no, ask the vendor's own list of models.",
         (
@@ -99,6 +99,12 @@ class ModelsScreen(Place):
         self.counts = Prose(id="counts")
         self.listing = Listing()
         self.none = Prose(id="none")
+
+    @property
+    def CLI_TWIN(self) -> str:  # noqa: N802 -- as the other screens have it
+        """What is filtered, as a table."""
+        terms = self.found.terms if self.found is not None else ()
+        return shlex.join(["planner", "models", *terms, *self.desk.same])
 
     def compose_stage(self) -> ComposeResult:
         """The filter, what it leaves, and how many those are."""
@@ -196,8 +202,9 @@ class ModelsScreen(Place):
 
         if self.shelf is not None and self.listing.cursor is not None and self.listing.display:
             model = self.listing.cursor
-            title = f"{model} · {support.twin(self.shelf, model)}"
-            self.app.push_screen(Sheet(title, support.evidence(self.shelf, model)))
+            command = shlex.join([*support.twin(self.shelf, model), *self.desk.same])
+            evidence = support.evidence(self.shelf, model)
+            self.app.push_screen(Sheet(model, evidence, command=command))
 
     def action_move(self, by: int) -> None:
         """The arrows choose, while letters are typed."""

@@ -76,10 +76,11 @@ class Charts(ModalScreen[None]):
         Binding("pagedown,space", "scroll(12)", "Scroll", show=False, tooltip="A page down"),
         Binding("pageup", "scroll(-12)", "Scroll", show=False, tooltip="A page up"),
     ]
-    CLI_TWIN = "planner estimate FILE --model MODEL --deadline 6h --map"
 
-    def __init__(self, ask: Callable[[str], None]) -> None:
+    def __init__(self, ask: Callable[[str], None], command: str) -> None:
+        """`command` prints the map."""
         super().__init__()
+        self.CLI_TWIN = command
         self._ask = ask
         self.drawings = (Drawing(MAP_WAITING), Drawing(OTHERS_WAITING), Drawing(OTHERS_WAITING))
 

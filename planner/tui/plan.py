@@ -147,7 +147,14 @@ class PlanScreen(Asking):
         """The same question as a command line."""
         from planner.tui import twin
 
-        return twin.estimate(self.session.now)
+        return twin.estimate(self.session.now, *self.desk.same)
+
+    @property
+    def TWIN_REMARK(self) -> str | None:  # noqa: N802 -- beside the command
+        """What that command cannot say."""
+        from planner.tui import twin
+
+        return twin.remark(self.session.now, self.measured.rows) if self.measured else None
 
     # --- states -------------------------------------------------------------------------
 
@@ -284,7 +291,7 @@ class PlanScreen(Asking):
     def _tighten(self, *, going: bool) -> None:
         self.tightening = going
         if self._answer is not None:
-            self._answer.heading.say("counting more closely" if going else "")
+            self._answer.heading.say("counting more closely; Esc stops" if going else "")
         self.refresh_bindings()
 
     def dim(self, *, stale: bool) -> None:
@@ -402,10 +409,13 @@ class PlanScreen(Asking):
 
     def action_explain(self) -> None:
         """The option under the cursor in full."""
+        from planner.tui import twin
         from planner.tui.modals import Sheet
 
-        if self._answer is not None and self._answer.matrix.cursor is not None:
-            self.app.push_screen(Sheet(self._answer.matrix.cursor, self._answer.explanation()))
+        option = self.option_id
+        if self._answer is not None and option is not None:
+            command = twin.estimate(self.session.now, *self.desk.same, "--explain", option)
+            self.app.push_screen(Sheet(option, self._answer.explanation(), command=command))
 
     def on_matrix_chosen(self) -> None:
         """A click on the cursor is Enter."""
@@ -415,7 +425,7 @@ class PlanScreen(Asking):
         """The pictures of the model under the cursor."""
         from planner.tui.pictures import Charts
 
-        self._charts = Charts(self._from_charts)
+        self._charts = Charts(self._from_charts, f"{self.CLI_TWIN} --map")
         self.app.push_screen(self._charts, self._put_away)
         self._draw()
         self.look()

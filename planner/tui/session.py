@@ -48,6 +48,12 @@ class Asked:
     inputs: Inputs = Inputs()
 
 
+def asked_of(job: Job | None) -> Asked:
+    """The question as a job states it, before any key."""
+    deadline = job.requirements.deadline if job is not None else None
+    return Asked(job=job, inputs=Inputs(deadline=deadline))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """The question now, and those before, newest last."""

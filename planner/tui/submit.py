@@ -7,6 +7,7 @@ shut; trying it all out on this machine is offered in any case.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, ClassVar
@@ -19,6 +20,7 @@ from textual.widgets import Input
 from textual.worker import get_current_worker
 
 from planner.errors import PlannerError, Problem
+from planner.tui.modals import keys_below
 from planner.tui.notices import problems
 from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
 from planner.tui.widgets import Prose
@@ -51,7 +53,9 @@ class Confirm(ModalScreen[bool]):
         """The sentence over the field."""
         with VerticalScroll(classes="box", can_focus=False) as box:
             box.border_title = self.heading
-            box.border_subtitle = f"type {self.word} and Enter · Esc changes nothing"
+            box.border_subtitle = f"type {self.word} and Enter · " + keys_below(
+                ("Esc changes nothing", "screen.dismiss(False)")
+            )
             yield Prose((paragraph(self.text), BLANK))
             yield Input(placeholder=self.word, compact=True, id="word")
 
@@ -65,7 +69,6 @@ class Confirm(ModalScreen[bool]):
 class Submit(ModalScreen["Said | None"]):
     """A plan before it is sent: everything that a yes is given to."""
 
-    CLI_TWIN = "planner submit PLAN, planner submit PLAN --rehearse"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Close", key_display="Esc", tooltip="Send nothing"),
@@ -111,7 +114,10 @@ class Submit(ModalScreen["Said | None"]):
         """What would be sent, the field for the yes, what came of it."""
         with VerticalScroll(classes="box", can_focus=False) as box:
             box.border_title = f"Submit {self.plan.name}"
-            box.border_subtitle = "^r rehearses on this machine · Esc sends nothing"
+            box.border_subtitle = keys_below(
+                ("^r rehearses on this machine", "screen.rehearse"),
+                ("Esc sends nothing", "screen.leave"),
+            )
             yield self._said
             yield self._field
             yield self._below
@@ -163,6 +169,11 @@ class Submit(ModalScreen["Said | None"]):
         self._below.show((BLANK, _asked(ready.built.rows)))
         self._field.display = True
         self._field.focus()
+
+    @property
+    def CLI_TWIN(self) -> str:  # noqa: N802 -- as the screens have it
+        """The same door in a shell."""
+        return shlex.join(["planner", "submit", str(self.plan)])
 
     @property
     def _width(self) -> int:

@@ -324,10 +324,12 @@ def _lane(answer: LaneAnswer) -> Iterator[Paragraph]:
     yield BLANK
 
 
-def twin(of: Shelf, id: str) -> str:
-    """The command that prints the same."""
-    model = next(each for each in of.answers if key(each) == id)[0].model
-    return f"planner check {model.id}"
+def twin(of: Shelf, id: str) -> tuple[str, ...]:
+    """The words of the command that prints the same; the vendor's name where two sell the id."""
+    models = [each[0].model for each in of.answers]
+    model = next(each[0].model for each in of.answers if key(each) == id)
+    alone = [each.id for each in models].count(model.id) == 1
+    return ("planner", "check", model.id if alone else id)
 
 
 def next_state(of: Shelf, text: str) -> str:

@@ -16,6 +16,7 @@ from textual.widgets import TextArea
 from textual.worker import get_current_worker
 
 from planner.report.layout import printable
+from planner.tui.modals import keys_below
 from planner.tui.notices import problems
 from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
 from planner.tui.widgets import Prose
@@ -56,7 +57,6 @@ class Template(ModalScreen[str | None]):
         Binding("ctrl+s", "take", "Take it", tooltip="Plan with this template"),
         Binding("escape", "dismiss", "Close", tooltip="Change nothing"),
     ]
-    CLI_TWIN = "planner estimate FILE --prompt 'Say {{ column }}' or --prompt-file FILE"
 
     class Previewed(Message):
         """What the template makes of the first row."""
@@ -69,7 +69,7 @@ class Template(ModalScreen[str | None]):
         super().__init__()
         self._preview = preview
         self._insertions: tuple[str, ...] = ()
-        self._area = Area(text, self._column)
+        self._area = Area(text, self.action_column)
         self._columns = Prose(id="columns")
         self._made = Prose(id="made")
 
@@ -77,7 +77,11 @@ class Template(ModalScreen[str | None]):
         """The template, its columns, the first request."""
         with Container(classes="box", id="editor") as box:
             box.border_title = "Template of the request"
-            box.border_subtitle = "Ctrl+S takes it · Tab puts a column in · Esc changes nothing"
+            box.border_subtitle = keys_below(
+                ("Ctrl+S takes it", "screen.take"),
+                ("Tab puts a column in", "screen.column"),
+                ("Esc changes nothing", "screen.dismiss"),
+            )
             yield self._area
             yield self._columns
             with VerticalScroll(id="first", can_focus=False):
@@ -111,7 +115,7 @@ class Template(ModalScreen[str | None]):
         self._columns.show([paragraph(names, Tone.KEY, mark="columns: ")])
         self._made.show(tuple(_first(found)))
 
-    def _column(self) -> None:
+    def action_column(self) -> None:
         """Complete the column that is begun, or put in the first that is not used yet."""
         line, place = self._area.cursor_location
         before = self._area.document.get_line(line)[:place]

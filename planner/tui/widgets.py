@@ -261,14 +261,16 @@ ALWAYS = ("Submit", "Help", "Quit")
 
 
 def key_entries(screen: Screen[object]) -> list[Entry]:
-    """What is shown: one key an action, one entry a description."""
+    """What is shown: the shortest key of each action, one entry a description."""
     found: dict[str, dict[str, Key]] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
         if binding.show and active.enabled and binding.description and not _typed(screen, binding):
             keys = found.setdefault(binding.description, {})
-            shown = screen.app.get_key_display(binding)
-            keys.setdefault(binding.action, Key(shown, binding.action, active.node))
+            key = Key(screen.app.get_key_display(binding), binding.action, active.node)
+            before = keys.setdefault(key.action, key)
+            if len(key.shown) < len(before.shown):
+                keys[key.action] = key
     return [Entry(text, tuple(keys.values())) for text, keys in found.items()]
 
 
@@ -285,6 +287,7 @@ NAMED = {"question_mark": "?"}
 def fitted(entries: Sequence[Entry], width: int) -> list[Entry]:
     """As many entries as fit, from the front, and what is always shown."""
     last = [entry for entry in entries if entry.text in ALWAYS]
+    last.sort(key=lambda entry: ALWAYS.index(entry.text))
     kept: list[Entry] = []
     for entry in entries:
         if entry in last:

@@ -2,83 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
 
 from planner import sample
 from planner.errors import InputError
-from planner.tui.app import PlannerApp
-from planner.tui.desk import Desk
 from planner.tui.widgets import PLACES
-from tests.answers import NOW
-from tests.tui.frames import Seat, check, figures, line_with
+from tests.tui.frames import BUDGET, HOUR, check, figures, line_with, seat
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from planner.catalog import Catalog
-    from planner.job import Job
+    from tests.answers import Ask
 
 pytestmark = pytest.mark.anyio
-
-BUDGET = """\
-budget: 1
-title: The year ahead
-from: 2026-12
-months: 12
-jobs:
-  - name: sort tickets
-    rows: {low: 10000, expected: 12480, high: 20000}
-    input-tokens: 1180
-    output-tokens: {low: 200, expected: 220, high: 300}
-    model: acme-tall
-    lane: heap
-    compare: {models: [bolt-one]}
-    runs-per-month: 22
-    deadline: 6h
-  - name: weekly digest
-    rows: 1200
-    input-tokens: 9000
-    output-tokens: 700
-    model: acme-small
-    lane: plain
-    runs-per-month: 4
-    from: 2027-01
-"""
-
-
-@pytest.fixture
-def budget(tmp_path: Path) -> Path:
-    path = tmp_path / "budget.yaml"
-    path.write_text(BUDGET, encoding="utf-8")
-    return path
-
-
-@asynccontextmanager
-async def at(
-    place: str,
-    facts: Catalog | Callable[[], Catalog],
-    *,
-    job: Job | None = None,
-    budget: Path | None = None,
-) -> AsyncIterator[Seat]:
-    """An app that opens at a place, at noon of one day, without animations."""
-    loader = facts if callable(facts) else lambda: facts
-    desk = Desk(catalog_loader=loader, clock=lambda: NOW, on=NOW.date())
-    app = PlannerApp(desk, job, place=place, budget=budget)
-    app.animation_level = "none"
-    async with app.run_test(size=(80, 24)) as pilot:
-        yield Seat(app, pilot)
-
 
 # --- going from place to place ----------------------------------------------------------
 
 
 async def test_digits_go_to_the_places_and_each_is_as_it_was_left(facts: Catalog) -> None:
-    async with at("Plan", facts, job=figures("acme-tall")) as here:
+    async with seat(figures("acme-tall"), lambda: facts) as here:
         plan = await here.settle()
         await here.press("2")
         await here.type("bolt")
@@ -92,14 +38,14 @@ async def test_digits_go_to_the_places_and_each_is_as_it_was_left(facts: Catalog
 
 
 async def test_a_click_on_a_place_goes_there(facts: Catalog) -> None:
-    async with at("Plan", facts, job=figures("acme-tall")) as here:
+    async with seat(figures("acme-tall"), lambda: facts) as here:
         await here.settle()
         await here.pilot.click(offset=(12, 0))
         assert "5 of 5 models" in await here.settle()
 
 
 async def test_the_palette_knows_the_places(facts: Catalog) -> None:
-    async with at("Models", facts) as here:
+    async with seat(None, lambda: facts, place="Models") as here:
         await here.settle()
         known = {each.title for each in here.app.get_system_commands(here.app.screen)}
         assert {f"Go to {name}" for name in PLACES} <= known
@@ -109,14 +55,16 @@ async def test_the_palette_knows_the_places(facts: Catalog) -> None:
 
 
 async def test_models_filter_and_evidence(facts: Catalog) -> None:
-    async with at("Models", facts) as here:
+    async with seat(None, lambda: facts, place="Models") as here:
         check("models", await here.sizes())
         await here.pilot.resize_terminal(80, 24)
         await here.type("heap:unk")
         text = await here.press("down", "up")
         assert "1 of 5 models: 0 batch, 0 do not, 1 unknown" in text
         assert "2026-01-15 stale" in line_with(text, "cast-wide")
-        check("evidence", await here.press("enter"))
+        await here.press("enter")
+        check("evidence", await here.sizes())
+        await here.pilot.resize_terminal(80, 24)
         await here.press("escape")
         assert "cast-wide" in await here.settle()
         await here.press("escape", "escape")
@@ -124,28 +72,39 @@ async def test_models_filter_and_evidence(facts: Catalog) -> None:
 
 
 async def test_models_without_a_match_say_what_to_do(facts: Catalog) -> None:
-    async with at("Models", facts) as here:
+    async with seat(None, lambda: facts, place="Models") as here:
         await here.settle()
         await here.type("acme-tell")
-        check("no-match", await here.settle())
+        check("no-match", await here.sizes())
         assert "Sheet" not in {type(each).__name__ for each in here.app.screen_stack}
         await here.press("enter")
         assert len(here.app.screen_stack) == 1, "there is no evidence of nothing"
 
 
-async def test_a_broken_pricing_file_is_said_at_every_place(budget: Path) -> None:
-    def broken() -> Catalog:
-        raise InputError.of("bad-price", "the price is not a number", where="acme.yaml:7")
+@pytest.mark.parametrize("place", ["Models", "Budget"])
+async def test_a_broken_pricing_file_is_said_at_every_place(
+    facts: Catalog, budget: Path, place: str
+) -> None:
+    broken = True
 
-    for place in ("Models", "Budget"):
-        async with at(place, broken, budget=budget) as here:
-            text = await here.settle()
-            assert "the price is not a number" in text
-            assert "acme.yaml:7" in text
+    def loader() -> Catalog:
+        if broken:
+            raise InputError.of("bad-price", "the price is not a number", where="acme.yaml:7")
+        return facts
+
+    async with seat(None, loader, place=place, budget=budget) as here:
+        text = await here.sizes()
+        check(f"{place.lower()}-broken", text)
+        assert "the price is not a number" in text
+        assert "acme.yaml:7" in text
+        broken = False
+        text = await here.press("r")
+        assert "the price" not in text
+        assert "prices as of 2026-11-22" in text
 
 
 async def test_ticked_models_are_what_plan_is_asked_of(facts: Catalog) -> None:
-    async with at("Plan", facts, job=figures("acme-tall")) as here:
+    async with seat(figures("acme-tall"), lambda: facts) as here:
         assert "on acme-tall" in await here.settle()
         await here.press("2")
         await here.type("bolt")
@@ -162,7 +121,7 @@ async def test_ticked_models_are_what_plan_is_asked_of(facts: Catalog) -> None:
 
 
 async def test_one_key_steps_through_the_states(facts: Catalog) -> None:
-    async with at("Models", facts) as here:
+    async with seat(None, lambda: facts, place="Models") as here:
         await here.settle()
         seen = [(await here.press(key)).splitlines()[2].strip() for key in ["escape", *"bbbb"]]
         assert [each.partition(":")[0] for each in seen] == [
@@ -178,14 +137,14 @@ async def test_one_key_steps_through_the_states(facts: Catalog) -> None:
 
 
 async def test_budget_of_a_file(facts: Catalog, budget: Path) -> None:
-    async with at("Budget", facts, budget=budget) as here:
+    async with seat(None, lambda: facts, place="Budget", budget=budget) as here:
         check("budget", await here.sizes())
         await here.press("right")
         check("budget-job", await here.sizes())
 
 
 async def test_every_saving_stands_beside_its_wait(facts: Catalog, budget: Path) -> None:
-    async with at("Budget", facts, budget=budget) as here:
+    async with seat(None, lambda: facts, place="Budget", budget=budget) as here:
         for width, height in ((60, 16), (80, 24), (120, 40)):
             await here.pilot.resize_terminal(width, height)
             await here.settle()
@@ -200,7 +159,7 @@ async def test_every_saving_stands_beside_its_wait(facts: Catalog, budget: Path)
 
 
 async def test_keys_of_the_meeting(facts: Catalog, budget: Path) -> None:
-    async with at("Budget", facts, budget=budget) as here:
+    async with seat(None, lambda: facts, place="Budget", budget=budget) as here:
         await here.settle()
         first = await here.press("right")
         assert "12,480 rows a run, 22 runs a month" in first
@@ -221,7 +180,7 @@ async def test_keys_of_the_meeting(facts: Catalog, budget: Path) -> None:
 
 
 async def test_budget_of_the_job_that_is_planned(facts: Catalog) -> None:
-    async with at("Plan", facts, job=figures("acme-tall", "bolt-one")) as here:
+    async with seat(figures("acme-tall", "bolt-one"), lambda: facts) as here:
         await here.settle()
         assert "12,480 rows a run, 1 run a month" in await here.press("4")
         assert "12,480 rows a run, 4 runs a month" in await here.press("r")
@@ -232,22 +191,22 @@ async def test_budget_of_the_job_that_is_planned(facts: Catalog) -> None:
 
 
 async def test_budget_opens_on_a_job_that_was_not_counted_yet(facts: Catalog) -> None:
-    async with at("Budget", facts, job=figures("acme-tall")) as here:
+    async with seat(figures("acme-tall"), lambda: facts, place="Budget") as here:
         assert "acme-tall  figures given" in await here.settle()
 
 
 async def test_budget_without_anything_offers_the_sample() -> None:
     from planner import catalog
 
-    async with at("Budget", catalog.load) as here:
-        check("budget-empty", await here.settle())
+    async with seat(None, catalog.load, place="Budget") as here:
+        check("budget-empty", await here.sizes())
         assert "Support desk, the year ahead" in await here.press("b")
 
 
 async def test_a_broken_budget_is_said_with_its_line(facts: Catalog, tmp_path: Path) -> None:
     path = tmp_path / "budget.yaml"
     path.write_text(BUDGET.replace("acme-tall", "acme-tell"), encoding="utf-8")
-    async with at("Budget", facts, budget=path) as here:
+    async with seat(None, lambda: facts, place="Budget", budget=path) as here:
         text = await here.settle()
         assert "did you mean acme-tall" in text
         assert ".yaml:10:" in text
@@ -258,7 +217,7 @@ async def test_a_broken_budget_is_said_with_its_line(facts: Catalog, tmp_path: P
 
 @pytest.mark.parametrize("theme", ["textual-light", "ansi-dark"])
 async def test_another_theme_says_the_same(facts: Catalog, budget: Path, theme: str) -> None:
-    async with at("Models", facts, budget=budget) as here:
+    async with seat(None, lambda: facts, place="Models", budget=budget) as here:
         await here.settle()
         before = [await here.press("escape"), await here.press("4")]
         here.app.theme = theme
@@ -266,12 +225,49 @@ async def test_another_theme_says_the_same(facts: Catalog, budget: Path, theme: 
 
 
 async def test_help_names_the_keys_and_the_command(facts: Catalog) -> None:
-    async with at("Budget", facts, job=figures("acme-tall")) as here:
+    async with seat(figures("acme-tall"), lambda: facts, place="Budget") as here:
         await here.settle()
         text = await here.press("question_mark")
         assert "Runs a month: 1, 4, 22, 30" in text
-        await here.press("end")
-        assert "planner budget BUDGET.yaml" in await here.settle()
+        command = "planner estimate --rows 12480 --input-tokens 1180 --model acme-tall"
+        assert "$ planner estimate --rows 12480" in text
+        await here.press("y")
+        assert here.app.clipboard == f"{command} --output-tokens 220 --deadline 6h"
+
+
+async def test_every_place_has_a_command_that_is_read(
+    facts: Catalog, budget: Path, ask: Ask
+) -> None:
+    async with seat(None, lambda: facts, place="Models", budget=budget) as here:
+        for number in "1234":
+            await here.press("escape", number)
+            await here.press("f1", "y")
+            program, *words = shlex.split(here.app.clipboard)
+            assert program == "planner"
+            assert ask(*words, "--help").exit_code == 0, words
+            await here.press("escape")
+
+
+async def test_a_click_on_a_key_is_that_key(facts: Catalog) -> None:
+    async with seat(figures("acme-tall"), lambda: facts) as here:
+        text = await here.settle()
+        for shown, deadline in (("]", 12), ("[", 6), ("Deadline", 12)):
+            at = text.splitlines()[-1].index(shown)
+            await here.pilot.click(offset=(at, 23))
+            text = await here.settle()
+            assert here.plan.session.inputs.deadline == deadline * HOUR
+        await here.pilot.click(offset=(text.splitlines()[-1].index("? Help"), 23))
+        text = await here.settle()
+        row = next(n for n, line in enumerate(text.splitlines()) if "Esc closes" in line)
+        await here.pilot.click(offset=(text.splitlines()[row].index("Esc"), row))
+        assert "Esc closes" not in await here.settle()
+
+
+async def test_a_key_that_is_typed_into_a_field_is_not_shown(facts: Catalog) -> None:
+    """q would be a letter: there another one leaves, and says so."""
+    async with seat(None, lambda: facts, place="Models") as here:
+        assert "^q Quit" in await here.settle()
+        assert " q Quit" in await here.press("escape")
 
 
 def test_the_shipped_budget_is_there() -> None:

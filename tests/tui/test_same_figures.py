@@ -79,7 +79,7 @@ def opened(monkeypatch: Patch, *arguments: str) -> tuple[Job | None, Desk, dict[
         for stream in (sys.stdin, sys.stdout):
             patch.setattr(stream, "isatty", lambda: True)
         assert cli.main(list(arguments), clock=lambda: NOW, screen=screen) == 0
-    wanted = ("catalog_loader", "clock", "on", "history", "known", "same")
+    wanted = ("catalog_loader", "clock", "on", "taught", "same")
     return seen["job"], Desk(**{name: seen[name] for name in wanted}), seen
 
 
