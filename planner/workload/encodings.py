@@ -142,15 +142,17 @@ class Encoding:
 
     def _quickly(self, texts: Sequence[str]) -> list[int]:
         assert self._fast is not None
-        cut = [text if len(text) <= CELL else "" for text in texts]
+        long = [place for place, text in enumerate(texts) if len(text) > CELL]
+        short = list(texts)
+        for place in long:
+            short[place] = ""
         try:
-            counts = self._fast(cut)
+            counts = self._fast(short)
         except UnicodeEncodeError:
-            counts = self._fast(list(map(whole, cut)))
-        return [
-            count if len(text) <= CELL else self.count(text)
-            for text, count in zip(texts, counts, strict=True)
-        ]
+            counts = self._fast(list(map(whole, short)))
+        for place in long:
+            counts[place] = self.count(texts[place])
+        return counts
 
     def _agreeing(self, texts: Sequence[str], counts: list[int]) -> CountAll | None:
         """The fast counter, if it counts what is hard, and these texts, as this one does."""
@@ -181,25 +183,16 @@ def whole(text: str) -> str:
 
 
 class RepeatingTexts:
-    """Counts texts that begin or end like the one before, paying once for what they share.
+    """Parts texts that begin or end like the one before, so that what they share is paid once.
 
     A template puts the same catalog or the same rules around every row: without this, a block
-    of 128,000 tokens is encoded once a row. Equal to counting each text, since what is shared
-    is cut where no token can span.
+    of 128,000 tokens is encoded once a row. The parts count as the whole does, since texts are
+    cut where no token can span.
     """
 
     def __init__(self, encoding: Encoding) -> None:
-        self._encoding = encoding
         self._ends = SharedEnds()
-        self._last, self._last_tokens = "", 0
         self._shared = lru_cache(maxsize=4)(encoding.count)
-
-    def count(self, text: str) -> int:
-        """Tokens of the text."""
-        if text != self._last:
-            shared, own = self.parted(text)
-            self._last, self._last_tokens = text, shared + self._encoding.count(own)
-        return self._last_tokens
 
     def parted(self, text: str) -> tuple[int, str]:
         """The tokens of what the text shares with others, and what is its own, to be counted."""

@@ -22,16 +22,16 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from planner.workload.draws import AnswerTally, WeightedTally, wire_bytes
 from planner.workload.prompt import Message, ReadyMade, Request, requests
-from planner.workload.sampling import mean_estimate
+from planner.workload.sampling import mean_estimate, tilted
 from planner.workload.tokens import Tally, stretched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from planner.errors import Problem
     from planner.workload.draws import Drawn
     from planner.workload.prompt import Prompt
-    from planner.workload.readers import Rows
+    from planner.workload.readers import Row, Rows
     from planner.workload.sampling import MeanEstimate
     from planner.workload.tokens import Band, Counter
 
@@ -46,10 +46,8 @@ ASSUMED_OUTPUT_CV = 0.8
 
 BATCH_ROWS = 256
 BATCH_CHARACTERS = 2_000_000
-"""Requests that are held to be counted together: the bound on memory."""
-
-PROGRESS_EVERY = 256
-"""Rows between two calls of the progress function."""
+"""Requests that are held to be counted together: the bound on memory, and the rows between two
+calls of the progress function."""
 
 
 class End(StrEnum):
@@ -326,16 +324,17 @@ def count(
     answers: dict[str, Tally] = {}
     size, asked = 0, 0
     answer_of = prompt.answer if isinstance(prompt, ReadyMade) else None
-    batch = _Batch(tuple(tallies.values()))
-    for row, request in requests(rows, prompt):
-        batch.add(request)
-        size += wire_bytes(request)
-        asked = max(asked, request.max_output_tokens or 0)
-        if answer_of is not None and (answer := answer_of(row)) is not None:
-            _add_answer(answers, tallies, answer)
-        if progress is not None and row.number % PROGRESS_EVERY == 0:
+    for batch in _batches(requests(rows, prompt)):
+        made = [request for _, request in batch]
+        for tally in tallies.values():
+            tally.add_all(made)
+        size += sum(map(wire_bytes, made))
+        asked = max(asked, *[request.max_output_tokens or 0 for request in made])
+        if answer_of is not None:
+            given = [answer for row, _ in batch if (answer := answer_of(row)) is not None]
+            _add_answers(answers, tallies, given)
+        if progress is not None:
             progress(rows.good, rows.bytes_read)
-    batch.flush()
     return Counted(
         rows=rows.good,
         bad=rows.bad,
@@ -347,24 +346,19 @@ def count(
     )
 
 
-class _Batch:
-    """Requests that are counted together, since that takes a fraction of the time."""
-
-    def __init__(self, tallies: tuple[Tally, ...]) -> None:
-        self._tallies = tallies
-        self._requests: list[Request] = []
-        self._characters = 0
-
-    def add(self, request: Request) -> None:
-        self._requests.append(request)
-        self._characters += sum(len(message.content) for message in request.messages)
-        if len(self._requests) >= BATCH_ROWS or self._characters >= BATCH_CHARACTERS:
-            self.flush()
-
-    def flush(self) -> None:
-        for tally in self._tallies:
-            tally.add_all(self._requests)
-        self._requests, self._characters = [], 0
+def _batches(made: Iterable[tuple[Row, Request]]) -> Iterator[list[tuple[Row, Request]]]:
+    """Rows that are counted together, since that takes a fraction of the time."""
+    batch: list[tuple[Row, Request]] = []
+    room = BATCH_CHARACTERS
+    for each in made:
+        batch.append(each)
+        for message in each[1].messages:
+            room -= len(message.content)
+        if room <= 0 or len(batch) == BATCH_ROWS:
+            yield batch
+            batch, room = [], BATCH_CHARACTERS
+    if batch:
+        yield batch
 
 
 def sampled(drawn: Drawn) -> Counted:
@@ -394,14 +388,14 @@ def count_answers(texts: Iterable[str], encodings: Iterable[str]) -> Mapping[str
     wanted = {name: Tally(name) for name in encodings}
     answers: dict[str, Tally] = {}
     for text in texts:
-        _add_answer(answers, wanted, text)
+        _add_answers(answers, wanted, [text])
     return answers
 
 
-def _add_answer(answers: dict[str, Tally], encodings: Iterable[str], text: str) -> None:
-    said = Request(messages=(Message(role="assistant", content=text),))
-    for name in encodings:
-        answers.setdefault(name, Tally(name)).add(said)
+def _add_answers(answers: dict[str, Tally], encodings: Iterable[str], texts: Sequence[str]) -> None:
+    said = [Request(messages=(Message(role="assistant", content=text),)) for text in texts]
+    for name in encodings if said else ():
+        answers.setdefault(name, Tally(name)).add_all(said)
 
 
 # --- answers ----------------------------------------------------------------------------

@@ -75,7 +75,7 @@ class Request:
     @property
     def media(self) -> tuple[Media, ...]:
         """The pictures and documents of all messages."""
-        return tuple(each for message in self.messages for each in message.media)
+        return tuple([each for message in self.messages for each in message.media])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,9 +139,11 @@ class Template:
         (vendors refuse that).
         """
         messages = tuple(
-            Message(role=part.role, content=text)
-            for part in self._parts
-            if (text := part.render(row)).strip() or part.role == "user"
+            [
+                Message(role=part.role, content=text)
+                for part in self._parts
+                if (text := part.render(row)).strip() or part.role == "user"
+            ]
         )
         if not messages[-1].content.strip():
             raise _row_error(row, "empty-prompt", "the prompt comes out empty", _SKIP_HINT)
@@ -173,18 +175,20 @@ class _Part:
                 )
 
     def render(self, row: Row) -> str:
-        from jinja2 import UndefinedError
-
         try:
             return self._joined(row) or self.compiled.render({**row.fields, WHOLE_ROW: row.fields})
-        except _NullValueError:
-            raise _row_error(row, "null-value", self._null(row), _NULL_HINT) from None
-        except UndefinedError as error:
-            message = f"{self.name}: {error.message}"
-            raise _row_error(row, "missing-value", message, _MISSING_HINT) from None
         except Exception as error:  # noqa: BLE001 - a template is a program, it fails in any way
-            message = f"{self.name} fails: {str(error) or type(error).__name__}"
-            raise _row_error(row, "template-failed", message, None) from None
+            raise self._failed(row, error) from None
+
+    def _failed(self, row: Row, error: Exception) -> InputError:
+        from jinja2 import UndefinedError
+
+        if isinstance(error, _NullValueError):
+            return _row_error(row, "null-value", self._null(row), _NULL_HINT)
+        if isinstance(error, UndefinedError):
+            return _row_error(row, "missing-value", f"{self.name}: {error.message}", _MISSING_HINT)
+        message = f"{self.name} fails: {str(error) or type(error).__name__}"
+        return _row_error(row, "template-failed", message, None)
 
     def _joined(self, row: Row) -> str | None:
         """What the template language would make, in a tenth of its time; None: ask it."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from fractions import Fraction
 
 import pytest
@@ -93,6 +94,22 @@ def test_other_latin_languages_are_told_from_english(text: str) -> None:
 )
 def test_what_is_unclear_is_mixed(text: str) -> None:
     assert kind(text) is Content.MIXED
+
+
+@given(st.text(st.characters()) | st.lists(st.sampled_from([*KINDS.values(), FRENCH])).map("".join))
+def test_the_counts_are_those_of_each_character_by_itself(text: str) -> None:
+    found = statistics(text)
+    words = re.findall(r"[^\W\d_]+", text)
+    assert found.characters == sum(not each.isspace() for each in text)
+    assert found.letters == sum(map(len, words))
+    assert found.digits == sum(each in "0123456789" for each in text)
+    assert found.code_signs == sum(each in "(){}[]=;_<>" for each in text)
+    assert found.accented == len(re.findall("[\u00c0-\u024f\u1e00-\u1eff]", text))
+    assert found.scripts[Content.THAI] == len(re.findall("[\u0e00-\u0e7f]", text))
+    assert found.words == len(words)
+    assert found.english_words >= sum(word.lower() in ("the", "and", "was") for word in words)
+    assert found.other_words >= sum(word.lower() in ("une", "où", "für", "não") for word in words)
+    assert found.lines == sum(bool(line.strip()) for line in text.splitlines())
 
 
 def counts(**changes: int) -> Statistics:

@@ -193,8 +193,23 @@ def test_bytes_of_a_request_are_its_texts_and_an_envelope(tmp_path: Path) -> Non
     assert made(tmp_path, "o200k").bytes_per_row == mean
 
 
+@pytest.mark.parametrize(("name", "most"), [("BATCH_ROWS", 1), ("BATCH_CHARACTERS", 20)])
+def test_how_rows_are_counted_together_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    both = ("o200k_base", "cl100k_base")
+    together = counted(tmp_path, ROWS * 9, *both)
+    monkeypatch.setattr(profile, name, most)
+    apart = counted(tmp_path, ROWS * 9, *both)
+    assert (apart.rows, apart.bytes_per_row) == (together.rows, together.bytes_per_row)
+    for one, other in zip(apart.tallies.values(), together.tallies.values(), strict=True):
+        assert one.shapes == other.shapes
+        assert one.mix() == other.mix()
+        assert one.shared_prefix() == other.shared_prefix()
+
+
 def test_progress_is_told_and_may_stop_the_pass(tmp_path: Path) -> None:
-    found = workload(tmp_path, ROWS * profile.PROGRESS_EVERY)
+    found = workload(tmp_path, ROWS * profile.BATCH_ROWS)
     template = prompt.choose(found, prompt="{{ text }}", system=None).prompt
     told: list[tuple[int, int]] = []
 
@@ -205,7 +220,7 @@ def test_progress_is_told_and_may_stop_the_pass(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         count(found.rows(), template, ["o200k_base"], progress)
-    assert [rows for rows, _ in told] == [profile.PROGRESS_EVERY, 2 * profile.PROGRESS_EVERY]
+    assert [rows for rows, _ in told] == [profile.BATCH_ROWS, 2 * profile.BATCH_ROWS]
     assert 0 < told[0][1] <= told[1][1] <= found.bytes
 
 

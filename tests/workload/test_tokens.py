@@ -543,6 +543,21 @@ def test_a_tally_says_what_counting_each_row_says(
     assert tokens_of(sizes.low) <= expected <= tokens_of(sizes.high)
 
 
+RULES = "Answer from the catalog below, and say which line you took it from. " * 20
+LONG = st.sampled_from([RULES, f"{RULES}\n", RULES[:-9]])
+LONG_CHATS = st.tuples(LONG, st.text("ab \n", max_size=9), LONG).map("".join).map(chat)
+
+
+@given(st.lists(st.lists(REQUESTS | LONG_CHATS, max_size=6), max_size=4))
+def test_many_at_once_are_counted_as_one_by_one(batches: list[list[Request]]) -> None:
+    one, many = Tally("o200k_base"), Tally("o200k_base")
+    singly = [one.add(request) for batch in batches for request in batch]
+    assert [each for batch in batches for each in many.add_all(batch)] == singly
+    assert many.shapes == one.shapes
+    assert many.mix() == one.mix()
+    assert many.shared_prefix() == one.shared_prefix()
+
+
 def rows_of(histogram: Mapping[int, int]) -> int:
     return sum(histogram.values())
 
