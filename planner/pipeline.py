@@ -475,7 +475,7 @@ def estimate(
     cases = tuple(
         options.Case(
             catalog=catalog,
-            offers=options.offers(catalog, model, job.requirements, day),
+            offers=kept.offers(catalog, model, job.requirements, day),
             profile=profile,
             requirements=job.requirements,
             history=history,

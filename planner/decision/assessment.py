@@ -8,9 +8,9 @@ any two lanes would be more general; nobody could say what the others are good f
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from planner.decision import realtime, timing
+from planner.decision import options, realtime, timing
 from planner.decision.cost import both, either
 from planner.decision.options import Case, Option, Rescue, Verdict
 from planner.decision.single import Single, cached_variants, expected, expected_by, verdict
@@ -20,7 +20,11 @@ from planner.money import difference, dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
 
+    from planner.catalog import Catalog, Model
+    from planner.decision.options import Offer
+    from planner.decision.requirements import Requirements
     from planner.decision.waiting import Waiting
 
 ASSUMED_CANCEL = 600.0
@@ -74,22 +78,43 @@ class Assessment:
 
 
 class Assessments:
-    """The last assessment of each model, for whoever asks again with another deadline.
+    """What was worked out before, for whoever asks again with another deadline or volume.
 
-    It belongs to the asker (a screen's session), and is only used where the case is the same
-    in everything but its deadline: with or without it the answer is the same.
+    It belongs to the asker (a screen's session). An assessment is only used where the case is
+    the same in everything but its deadline, offers where nothing that they hang on is another:
+    with or without it the answer is the same.
     """
 
+    MOST_KEPT: ClassVar[int] = 8
+    """Assessments of a model: a person goes back and forth between a few volumes."""
+
     def __init__(self) -> None:
-        self._kept: dict[str, Assessment] = {}
+        self._kept: dict[str, tuple[Assessment, ...]] = {}
+        self._offers: dict[str, tuple[tuple[object, ...], tuple[Offer, ...]]] = {}
 
     def of(self, case: Case) -> Assessment:
-        """The assessment of the case, made anew where anything but its deadline has changed."""
-        timeless = replace(case, requirements=replace(case.requirements, deadline=None))
-        kept = self._kept.get(case.profile.model)
-        if kept is None or kept.case != timeless:
-            kept = self._kept[case.profile.model] = Assessment(timeless)
-        return kept
+        """The assessment of the case, made anew where it is none of those that are kept."""
+        timeless = replace(case, requirements=_timeless(case.requirements))
+        kept = self._kept.get(case.profile.model, ())
+        found = next((each for each in kept if each.case == timeless), None) or Assessment(timeless)
+        others = tuple(each for each in kept if each is not found)
+        self._kept[case.profile.model] = (found, *others[: self.MOST_KEPT - 1])
+        return found
+
+    def offers(
+        self, catalog: Catalog, model: Model, requirements: Requirements, on: date
+    ) -> tuple[Offer, ...]:
+        """The model's offers, looked up anew where more than the deadline has changed."""
+        asked = (catalog, model, _timeless(requirements), on)
+        kept = self._offers.get(f"{model.provider}/{model.id}")
+        if kept is None or kept[0] != asked:
+            kept = (asked, options.offers(catalog, model, requirements, on))
+            self._offers[f"{model.provider}/{model.id}"] = kept
+        return kept[1]
+
+
+def _timeless(demand: Requirements) -> Requirements:
+    return replace(demand, deadline=None)
 
 
 def every_option(case: Case) -> tuple[Option, ...]:

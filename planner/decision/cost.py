@@ -12,15 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from planner.errors import UnknownFactError
 from planner.money import Rate, Usd, amount, difference, lowered, plus, raised, scaled, total
-from planner.workload.profile import NO_ROWS, End
+from planner.workload.profile import End
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from planner.catalog.prices import RateCard
     from planner.workload.profile import Sizes, TokenProfile
@@ -32,6 +31,8 @@ P95_OF_HALF_WIDTH = Fraction(1645, 1960)
 INPUT = "input"
 OUTPUT = "output"
 CACHE_READ = "cache_read"
+
+NO_HITS = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,27 +82,37 @@ class Caching:
 class _Band:
     """The rows between two context edges, with the rates they pay."""
 
-    rows: int
+    since: int
+    """Rows of this band and of all beyond it."""
+    beyond: int
     tokens: int
-    output: int
     rates: Mapping[str, Rate]
     over: int | None
+
+    @property
+    def rows(self) -> int:
+        return self.since - self.beyond
+
+    def output(self, mean: Fraction) -> int:
+        """Its part of the job's answers: over all bands they are the job's own total."""
+        return round(mean * self.since) - (round(mean * self.beyond) if self.beyond else 0)
 
 
 def job_cost(card: RateCard, profile: TokenProfile, caching: Caching | None = None) -> Cost:
     """The cost of the whole profile at one rate card."""
     output = profile.output
-    hit = caching.hit_share if caching else Fraction(0)
-
-    def priced(sizes: End, mean: Fraction, hits: Fraction) -> Usd:
-        return total(
-            each.amount
-            for each in components(card, profile.prompt_sizes(sizes), mean, caching, hits)
-        )
-
-    parts = components(card, profile.sizes, output.mean, caching, hit)
-    expected = total(each.amount for each in parts)
+    hit = caching.hit_share if caching else NO_HITS
     hit_low, hit_high = (caching.hit_low, caching.hit_high) if caching else (hit, hit)
+    bands = {end: _bands(card, profile.prompt_sizes(end)) for end in End}
+    parts = _components(card, bands[End.VALUE], output.mean, caching, hit)
+    expected = total(each.amount for each in parts)
+
+    def priced(end: End, mean: Fraction, hits: Fraction) -> Usd:
+        if (mean, hits) == (output.mean, hit) and bands[end] == bands[End.VALUE]:
+            return expected  # nothing differs: most jobs are certain of some of the three
+        units = _units(bands[end], mean, caching, hits)
+        return total(amount(count, _rate(card, band, meter)) for band, meter, count in units)
+
     cheaper = (
         priced(End.LOW, output.mean, hit),
         priced(End.VALUE, output.low, hit),
@@ -113,7 +124,8 @@ def job_cost(card: RateCard, profile: TokenProfile, caching: Caching | None = No
         max(priced(End.VALUE, output.mean, hit_low), expected),
     )
     high = raised(expected, *(difference(each, expected) for each in dearer))
-    ceiling = max(_ceiling(card, profile, caching), expected)
+    # Every row at the upper prompt count, no cache hit, and at its output limit.
+    ceiling = max(priced(End.HIGH, Fraction(output.ceiling), NO_HITS), expected)
     p95 = plus(expected, scaled(difference(high, expected), P95_OF_HALF_WIDTH))
     high = min(high, ceiling)
     return Cost(
@@ -131,24 +143,32 @@ def components(
     sizes: Sizes,
     mean_output: Fraction,
     caching: Caching | None = None,
-    hits: Fraction = Fraction(0),
+    hits: Fraction = NO_HITS,
 ) -> tuple[CostComponent, ...]:
     """Every meter of every band, in the order a bill lists them; no empty components."""
+    return _components(card, _bands(card, sizes), mean_output, caching, hits)
+
+
+def _components(
+    card: RateCard,
+    bands: Iterable[_Band],
+    mean_output: Fraction,
+    caching: Caching | None,
+    hits: Fraction,
+) -> tuple[CostComponent, ...]:
     parts: list[CostComponent] = []
-    for band in _bands(card, sizes, mean_output):
-        for meter, quantity in _quantities(band, caching, hits):
-            if quantity:
-                rate = _rate(card, band, meter)
-                parts.append(
-                    CostComponent(
-                        lane=card.lane,
-                        meter=meter,
-                        quantity=quantity,
-                        rate=rate,
-                        amount=amount(quantity, rate),
-                        over=band.over,
-                    )
-                )
+    for band, meter, quantity in _units(bands, mean_output, caching, hits):
+        rate = _rate(card, band, meter)
+        parts.append(
+            CostComponent(
+                lane=card.lane,
+                meter=meter,
+                quantity=quantity,
+                rate=rate,
+                amount=amount(quantity, rate),
+                over=band.over,
+            )
+        )
     return tuple(parts)
 
 
@@ -162,27 +182,32 @@ def _rate(card: RateCard, band: _Band, meter: str) -> Rate:
     return rate
 
 
-def _bands(card: RateCard, sizes: Sizes, mean_output: Fraction) -> Iterator[_Band]:
+def _bands(card: RateCard, sizes: Sizes) -> tuple[_Band, ...]:
     """The job cut at the context edges; sums over bands are the job's own totals."""
-    edges = [
-        (None, card.rates, sizes),
-        *(
-            (tier.edge, tier.rates, sizes.above(tier.edge, inclusive=tier.inclusive))
-            for tier in card.tiers
-        ),
-        (None, {}, NO_ROWS),
-    ]
-    for (edge, rates, inside), (_, _, beyond) in pairwise(edges):
-        yield _Band(
-            rows=inside.rows - beyond.rows,
-            tokens=inside.total - beyond.total,
-            output=round(mean_output * inside.rows) - round(mean_output * beyond.rows),
-            rates=rates,
-            over=edge,
+    above = [sizes.above(tier.edge, inclusive=tier.inclusive) for tier in card.tiers]
+    sums = [(each.rows, each.total) for each in (sizes, *above)]
+    tiers = [(None, card.rates), *((tier.edge, tier.rates) for tier in card.tiers)]
+    return tuple(
+        _Band(since=rows, beyond=fewer, tokens=tokens - less, rates=rates, over=edge)
+        for (edge, rates), (rows, tokens), (fewer, less) in zip(
+            tiers, sums, (*sums[1:], (0, 0)), strict=True
         )
+    )
 
 
-def _quantities(band: _Band, caching: Caching | None, hits: Fraction) -> Iterator[tuple[str, int]]:
+def _units(
+    bands: Iterable[_Band], mean_output: Fraction, caching: Caching | None, hits: Fraction
+) -> Iterator[tuple[_Band, str, int]]:
+    """What every band is billed for: meter and units, none of them zero."""
+    for band in bands:
+        for meter, quantity in _quantities(band, mean_output, caching, hits):
+            if quantity:
+                yield band, meter, quantity
+
+
+def _quantities(
+    band: _Band, mean_output: Fraction, caching: Caching | None, hits: Fraction
+) -> Iterator[tuple[str, int]]:
     """(meter, units) of one band."""
     if caching is None:
         yield INPUT, band.tokens
@@ -195,15 +220,7 @@ def _quantities(band: _Band, caching: Caching | None, hits: Fraction) -> Iterato
         yield CACHE_READ, read
         if caching.write_meter is not None:
             yield caching.write_meter, written
-    yield OUTPUT, band.output
-
-
-def _ceiling(card: RateCard, profile: TokenProfile, caching: Caching | None) -> Usd:
-    """Every row at the upper prompt count, no cache hit, and at its output limit."""
-    parts = components(
-        card, profile.sizes_high, Fraction(profile.output.ceiling), caching, Fraction(0)
-    )
-    return total(each.amount for each in parts)
+    yield OUTPUT, band.output(mean_output)
 
 
 def either(probability: float, then: Cost, otherwise: Cost) -> Cost:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
@@ -40,6 +41,8 @@ STANDARD: Final[Mapping[str, tuple[float, float]]] = {
     "usd_10min": (600.0, 1.0),
 }
 """Limit name -> (window in seconds, burst as a share of the limit)."""
+
+MEDIAN: Final = 0.5
 
 FIRST_WAIT: Final = 0.5
 """Seconds before the first retry; each further wait is twice as long, as in the SDKs."""
@@ -171,33 +174,13 @@ class Makespan:
 
 
 def makespan(load: Load) -> Makespan:
-    """Median, raw P95 and quoted P95 (`QUOTED_MARGIN` x raw) with the binding resource.
-
-    Each resource admits head + rate x t attempts by time t; the last attempt leaves when
-    the slowest has admitted all. The tail is the time until nothing is in flight any more,
-    expected over lognormal latencies and the envelope of all admissions.
-    """
-    resources = _resources(load)
-    last = _last_admission(resources, load.attempts)
-    binding = max(resources, key=lambda one: one.admits(load.attempts)) if last > 0 else None
-    bottleneck = binding or min(resources, key=lambda one: one.rate)
-    p50, raw = _quantiles(load, resources, last, 0.5, 0.95)
-    return Makespan(
-        binding=binding.name if binding else None,
-        rate=bottleneck.rate,
-        last_admission=last,
-        p50=p50,
-        p95_raw=raw,
-        p95=QUOTED_MARGIN * raw,
-    )
+    """Median, raw P95 and quoted P95 (`QUOTED_MARGIN` x raw) with the binding resource."""
+    return Course(load).makespan()
 
 
 def quoted(load: Load, confidence: float) -> float:
     """Seconds to name when the job must be done with that confidence (a share in (0, 1))."""
-    _require(0 < confidence < 1, "confidence", confidence, "a share in (0, 1)")
-    resources = _resources(load)
-    last = _last_admission(resources, load.attempts)
-    return QUOTED_MARGIN * _quantiles(load, resources, last, confidence)[0]
+    return Course(load).quoted(confidence)
 
 
 def meets(load: Load, deadline: float, confidence: float) -> bool:
@@ -208,19 +191,108 @@ def meets(load: Load, deadline: float, confidence: float) -> bool:
 def rows_by(load: Load, deadline: float, confidence: float = 0.95) -> int:
     """Most rows whose quoted time at that confidence is within `deadline` seconds.
 
-    `load.rows` plays no part. Found by bisection: the quoted time rises with the rows.
+    `load.rows` plays no part. Found between a number that is in time and one that is not: the
+    quoted time rises with the rows, nearly along a line, so most looks are where the line would
+    meet the deadline; every third one is in the middle, whatever the curve does.
     """
     if deadline <= 0:
         return 0
-    admitted = min(one.admitted(deadline) for one in _resources(load))
-    fits, beyond = 0, math.floor(admitted / load.attempts_per_row) + 1
+    course = Course(load)
+    fits, beyond = 0, course.most_admitted(deadline) + 1
+    early, late = deadline, course.of(beyond).quoted(confidence) - deadline
+    step = 0
     while beyond - fits > 1:
-        middle = (fits + beyond) // 2
-        if meets(replace(load, rows=middle), deadline, confidence):
-            fits = middle
+        share = 0.5 if step % 3 == 2 else early / (early + late)  # noqa: PLR2004
+        rows = min(max(fits + math.floor((beyond - fits) * share), fits + 1), beyond - 1)
+        left = deadline - course.of(rows).quoted(confidence)
+        if left >= 0:
+            fits, early = rows, left
         else:
-            beyond = middle
+            beyond, late = rows, -left
+        step += 1
     return fits
+
+
+class Course:
+    """The course of a load: what its quantiles have in common, worked out once.
+
+    Each resource admits head + rate x t attempts by time t; the last attempt leaves when
+    the slowest has admitted all. The tail is the time until nothing is in flight any more,
+    expected over lognormal latencies and the envelope of all admissions.
+    """
+
+    def __init__(self, load: Load, resources: tuple[_Resource, ...] | None = None) -> None:
+        self._load = load
+        self._resources = resources or _resources(load)
+        self._last = _last_admission(self._resources, load.attempts)
+        self._known: dict[float, float] = {}
+
+    def of(self, rows: int) -> Course:
+        """The course of another number of rows: resources are slowed by each other, not by them."""
+        return Course(replace(self._load, rows=rows), self._resources)
+
+    def most_admitted(self, time: float) -> int:
+        """Rows that are admitted by then, their attempts included."""
+        admitted = min(one.admitted(time) for one in self._resources)
+        return math.floor(admitted / self._load.attempts_per_row)
+
+    def makespan(self) -> Makespan:
+        """Median, raw P95 and quoted P95 (`QUOTED_MARGIN` x raw) with the binding resource."""
+        resources, attempts, last = self._resources, self._load.attempts, self._last
+        binding = max(resources, key=lambda one: one.admits(attempts)) if last > 0 else None
+        bottleneck = binding or min(resources, key=lambda one: one.rate)
+        return Makespan(
+            binding=binding.name if binding else None,
+            rate=bottleneck.rate,
+            last_admission=last,
+            p50=self._time(MEDIAN),
+            p95_raw=self._time(0.95),
+            p95=self.quoted(0.95),
+        )
+
+    def quoted(self, confidence: float) -> float:
+        """Seconds to name when the job must be done with that confidence (a share in (0, 1))."""
+        _require(0 < confidence < 1, "confidence", confidence, "a share in (0, 1)")
+        return QUOTED_MARGIN * self._time(confidence)
+
+    def _time(self, q: float) -> float:
+        if q not in self._known:
+            self._known[q] = self._quantile(q) if self._load.rows else 0.0
+        return self._known[q]
+
+    def _quantile(self, q: float) -> float:
+        """The median, or from it the spread of admissions and tail, which vary independently."""
+        median = self._last + self._middle
+        if q == MEDIAN:
+            return median
+        z = _STANDARD_NORMAL.inv_cdf(q)
+        late = _last_admission(self._resources, self._load.attempts, deviations=z) - self._last
+        return median + math.copysign(math.hypot(late, self._tail(q) - self._middle), z)
+
+    @cached_property
+    def _middle(self) -> float:
+        return self._tail(MEDIAN)
+
+    def _tail(self, q: float) -> float:
+        """Seconds after the last admission until nothing is in flight with probability q.
+
+        n independent rows of mean chance m/n to be in flight: (1 - m/n)^n = q, which for many
+        rows is the Poisson condition m = -ln q.
+        """
+        rows = self._load.rows
+        target = -rows * math.expm1(math.log(q) / rows)
+
+        def above(after: float) -> float:
+            return math.log(max(self._in_flight(after), _LEAST) / target)
+
+        low, high = 0.0, self._load.latency_mean
+        while above(high) > 0:
+            low, high = high, 2 * high
+        return _root(above, low, high) if above(low) > 0 else low
+
+    @cached_property
+    def _in_flight(self) -> Callable[[float], float]:
+        return _in_flight(self._load, self._resources, self._last)
 
 
 def oversized(
@@ -371,41 +443,6 @@ def _last_admission(
     resources: tuple[_Resource, ...], attempts: float, *, deviations: float = 0.0
 ) -> float:
     return max(one.admits(attempts, deviations=deviations) for one in resources)
-
-
-def _quantiles(
-    load: Load, resources: tuple[_Resource, ...], last: float, *wanted: float
-) -> list[float]:
-    """Makespan quantiles: the median, and from it the spread of admissions and tail."""
-    if load.rows == 0:
-        return [0.0 for _ in wanted]
-    in_flight = _in_flight(load, resources, last)
-    middle = _tail(in_flight, load, 0.5)
-
-    def spread(q: float) -> float:
-        """Distance from the median; admissions and tail vary independently."""
-        z = _STANDARD_NORMAL.inv_cdf(q)
-        late = _last_admission(resources, load.attempts, deviations=z) - last
-        return math.copysign(math.hypot(late, _tail(in_flight, load, q) - middle), z)
-
-    return [last + middle + (0.0 if q == 0.5 else spread(q)) for q in wanted]  # noqa: PLR2004
-
-
-def _tail(in_flight: Callable[[float], float], load: Load, q: float) -> float:
-    """Seconds after the last admission until nothing is in flight with probability q.
-
-    n independent rows of mean chance m/n to be in flight: (1 - m/n)^n = q, which for many
-    rows is the Poisson condition m = -ln q.
-    """
-    target = -load.rows * math.expm1(math.log(q) / load.rows)
-
-    def above(after: float) -> float:
-        return math.log(max(in_flight(after), _LEAST) / target)
-
-    low, high = 0.0, load.latency_mean
-    while above(high) > 0:
-        low, high = high, 2 * high
-    return _root(above, low, high) if above(low) > 0 else low
 
 
 def _root(falling: Callable[[float], float], low: float, high: float) -> float:

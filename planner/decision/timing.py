@@ -122,7 +122,7 @@ class Paced:
     @cached_property
     def finish(self) -> Finish:
         """The makespan, quoted with its margin."""
-        span = realtime.makespan(self.load)
+        span = self._course.makespan()
         return Finish(
             p50=span.p50,
             p95=span.p95,
@@ -135,7 +135,11 @@ class Paced:
     @cached_property
     def quoted(self) -> float:
         """Seconds to plan with at the demanded confidence."""
-        return realtime.quoted(self.load, self.confidence)
+        return self._course.quoted(self.confidence)
+
+    @cached_property
+    def _course(self) -> realtime.Course:
+        return realtime.Course(self.load)
 
     def by(self, deadline: float) -> Probability:
         """Sure at the demanded confidence from the quoted time on, and not at all before."""

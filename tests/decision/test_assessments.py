@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.decision.assessment import Assessments, every_option
+from planner.decision.options import offers
 from planner.decision.turnaround import FinishedJob
 from tests.decision.builders import HOUR, NOW, case, demand, job
 
@@ -62,3 +63,26 @@ def test_another_deadline_is_assessed_with_what_is_kept(facts: Catalog) -> None:
     ):
         one = kept.of(first)
         assert kept.of(other) is not one
+
+
+def test_a_volume_is_found_again_until_too_many_others_were_asked(facts: Catalog) -> None:
+    kept, asked = Assessments(), demand(HOUR)
+    cases = [case(facts, job(rows), asked) for rows in range(1000, 1001 + Assessments.MOST_KEPT)]
+    first = kept.of(cases[0])
+    for other in cases[1:-1]:
+        kept.of(other)
+    assert kept.of(cases[0]) is first
+    for other in cases[1:]:
+        kept.of(other)
+    assert kept.of(cases[0]) is not first
+
+
+def test_offers_are_looked_up_anew_where_they_may_be_others(facts: Catalog) -> None:
+    kept, model, day = Assessments(), facts.model("tall"), NOW.date()
+    asked = demand(HOUR)
+    first = kept.offers(facts, model, asked, day)
+    assert kept.offers(facts, model, demand(2 * HOUR), day) is first
+    limited = replace(asked, limits=(("rpm", 7),))
+    assert kept.offers(facts, model, limited, day) == offers(facts, model, limited, day) != first
+    later = day + timedelta(days=1)
+    assert kept.offers(facts, model, asked, later) == offers(facts, model, asked, later) != first
