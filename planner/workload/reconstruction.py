@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from planner.workload import plugins
 from planner.workload.calibration import Reply, UnansweredError
 from planner.workload.draws import CELL
-from planner.workload.tokens import Grade
+from planner.workload.tokens import Grade, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,13 +81,16 @@ class Reconstruction:
 
 def _only(family: str) -> Plugin:
     """The one plugin of a family."""
-    found = plugins.claims().get(family, ())
+    claims = plugins.claims()
+    found = claims.get(family, ())
     if len(found) == 1:
         return found[0]
-    if not found:
-        why = "no installed package counts for it"
+    if found:
+        why = f"{' and '.join(each.said for each in found)} both claim it: keep one"
     else:
-        why = f"{' and '.join(each.said for each in found)} both claim it; leave one"
+        strays = [each.said for name in claims.keys() - table().keys() for each in claims[name]]
+        why = "no installed package counts for it"
+        why += f" ({' and '.join(sorted(strays))} names families that are none)" if strays else ""
     raise UnansweredError(f"{family} is not reconstructed: {why}")
 
 

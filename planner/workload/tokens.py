@@ -195,11 +195,16 @@ class Counter:
     """How the vendor shows tool definitions and schemas to the model."""
     media: MediaRules = NO_RULES
     bands: Mapping[Content, Ends] | None = None
-    narrowed_by: str | None = None
-    """What would make the band narrower, a sentence; None where nothing is left to narrow."""
     note: str | None = None
     own: str | None = None
     """The vocabulary of `vocabularies` that is the model's own, used where it is installed."""
+    vendor_counts: bool = False
+    """The model's vendor counts a text for whoever asks."""
+
+    @property
+    def narrowed_by(self) -> str | None:
+        """What would make the count surer, the surest first; None where nothing is left to."""
+        return " ".join(_narrowing(self)) or None
 
     def text(self, text: str) -> int:
         """Tokens of a text in the counting encoding, before the band."""
@@ -263,8 +268,7 @@ class Counter:
     ) -> Counter:
         """The same counter with one ratio that was measured on this job's own text."""
         every = dict.fromkeys(Content, (low, mid, high))
-        narrowed_by = self.narrowed_by if grade is Grade.RECONSTRUCTED else None
-        return replace(self, bands=every, grade=grade, note=note, narrowed_by=narrowed_by)
+        return replace(self, bands=every, grade=grade, note=note)
 
     def _ends(self, kind: Content) -> Ends:
         return ONE_TO_ONE if self.bands is None else self.bands[kind]
@@ -456,16 +460,16 @@ def _shape(
 ) -> Shape:
     """The shape of the request whose parts have the next of `counts`, in their order."""
     tools, schema = request.tools, request.schema
-    known_tools = tools_of(tools, next(counts)) if tools is not None else None
-    known_schema = schema_of(schema, next(counts)) if schema is not None else None
+    shown = None if tools is None else tools_of(tools, next(counts))
+    asked = None if schema is None else schema_of(schema, next(counts))
     roles = [message.role for message in request.messages]
     systems = roles.count(SYSTEM)
     return Shape(
         text=sum(islice(counts, len(roles))),
         messages=len(roles) - systems,
         systems=systems,
-        tools=known_tools and known_tools._replace(forced=request.forced),
-        schema=known_schema,
+        tools=None if shown is None else shown._replace(forced=request.forced),
+        schema=asked,
         media=request.media,
     )
 
@@ -516,7 +520,7 @@ def counter(
         grade=grade,
         framing=replace(found.framing, **framing) if framing else found.framing,
         media=media or found.media,
-        narrowed_by=" ".join(_narrowing(found, grade, vendor_counts=vendor_counts)) or None,
+        vendor_counts=vendor_counts,
     )
 
 
@@ -527,22 +531,21 @@ def _with_own(counter: Counter, name: str) -> Counter:
     return replace(counter, id=name, encoding=name, bands=None, note=None)
 
 
-def _narrowing(counter: Counter, grade: Grade, *, vendor_counts: bool) -> Iterator[str]:
-    """What would make the count surer, the surest first."""
-    if grade is Grade.ASSUMED and vendor_counts:
+def _narrowing(counter: Counter) -> Iterator[str]:
+    grade, asked = counter.grade, counter.vendor_counts
+    if grade is Grade.ASSUMED and asked:
         yield "Its vendor's own count of a sample checks that (--measure)."
-    if grade is not Grade.RATIO:
-        return
-    if counter.own is not None:
+    if grade is Grade.RATIO and counter.own is not None:
         package = vocabularies.SHIPPED[counter.own].package
         yield f"The package {package} brings its own vocabulary, which counts exactly."
-    if vendor_counts:
+    if grade in {Grade.RATIO, Grade.RECONSTRUCTED} and asked:
         yield "Ten calls of its vendor's own count narrow this to 1-2 % (--measure)."
-    plugin = plugins.installed(counter.key)
-    if plugin is not None:
-        yield f"{plugin.said}, which you have installed, reconstructs it (--reconstruct)."
-    elif counter.own is None and not vendor_counts:
-        yield "A reconstruction of its tokenizer that you install narrows this (--reconstruct)."
+    if grade is Grade.RATIO:
+        plugin = plugins.installed(counter.key)
+        if plugin is not None:
+            yield f"{plugin.said}, which you have installed, reconstructs it (--reconstruct)."
+        elif counter.own is None and not asked:
+            yield "A reconstruction of its tokenizer that you install narrows this (--reconstruct)."
 
 
 @cache
