@@ -17,6 +17,7 @@ import os
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +29,6 @@ from planner.money import ZERO, Usd, difference, plain, plus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
     from pathlib import Path
 
     from planner.handoff.vendor import Reply
@@ -133,10 +133,11 @@ class Journal:
         if self.lost:
             self.sync()
 
-    def intend(self, index: int, ceiling: Usd) -> int:
+    def intend(self, index: int, ceiling: Usd, at: datetime) -> int:
         """Write that a row's request is about to leave; the number of the attempt."""
         attempt = self.standing.attempts.get(index, 0) + 1
-        self._write({"ask": index, "n": attempt, "ceiling": plain(ceiling)})
+        line = {"ask": index, "n": attempt, "ceiling": plain(ceiling), "at": at.isoformat()}
+        self._write(line)
         return attempt
 
     def record(  # noqa: PLR0913 -- a line has that many facts
@@ -230,6 +231,25 @@ def _sized(path: Path) -> Iterator[tuple[dict[str, Any] | None, int]]:
 def replies(folder: Path) -> Iterator[Entry]:
     """Every reply, in the order in which they came."""
     return (_entry(line) for line in _lines(folder / FOLDER / FILE) if "got" in line)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """What one line took of limits that outlast a process: a request that left, or its bill."""
+
+    at: datetime
+    requests: int = 0
+    billed: Usd = ZERO
+
+
+def takes(folder: Path, since: datetime) -> Iterator[Take]:
+    """What the requests of a job took from a moment on, in the order of its journal."""
+    for line in _lines(folder / FOLDER / FILE):
+        if "at" in line and (at := datetime.fromisoformat(line["at"])) >= since:
+            if "ask" in line:
+                yield Take(at=at, requests=1)
+            elif line["billed"] is not None:
+                yield Take(at=at, billed=Usd(Decimal(line["billed"])))
 
 
 def _entry(line: dict[str, Any]) -> Entry:

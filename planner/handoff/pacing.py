@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from planner.decision.realtime import Bucket, Load
     from planner.handoff.usage import Usage
@@ -38,8 +38,14 @@ RAMP_GROWTH: Final = 0.25
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 60.0
+LASTING: Final = 60.0
+"""Seconds; a limit of a longer window outlasts a process, so what was taken before counts."""
+
 LONGEST_RETRY_AFTER: Final = 600.0
 """Seconds; a vendor that asks for more is asked again after this: the figure may be a mistake."""
+
+SPENDING: Final = "usd_10min"
+"""The limit that counts dollars; those that outlast a process otherwise count requests."""
 
 CROWDED: Final = frozenset({429, 503, 529, None})
 """Statuses that speak of the vendor's state and not of the row."""
@@ -83,11 +89,11 @@ class Pace:
         if name == "tpm":
             used = float(fresh + usage.written)
             return max(charged, used) if self.counts_max_output else used
-        return billed if name == "usd_10min" else charged
+        return billed if name == SPENDING else charged
 
     def unanswered(self, name: str, charged: float) -> float:
         """What a request without an answer took: it was counted and read, nothing was written."""
-        return 0.0 if name in ("otpm", "usd_10min") else charged
+        return 0.0 if name in ("otpm", SPENDING) else charged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +145,16 @@ class TokenBucket:
         """Charge a request that goes out now."""
         self._refill(now)
         self.level -= use
+
+    def remember(self, taken: Iterable[tuple[float, float]]) -> None:
+        """Count what was taken before now (0), as (seconds, below 0; units), oldest first.
+
+        It is as full as if it had been there all along, and full before the first of these.
+        """
+        self.level, self.at = self.burst, -math.inf
+        for at, units in taken:
+            self.take(units, at)
+        self._refill(0.0)
 
     def correct(self, units: float, now: float) -> None:
         """Give back what was charged too much; negative: charge what was not."""
@@ -210,6 +226,21 @@ class Pacer:
         self._cut_at = 0
         self._refusals = 0
         self._synced_at: dict[str, int] = {}
+
+    @property
+    def lasting(self) -> float:
+        """Seconds for which what is taken now counts at the most; 0: not beyond this process."""
+        return max((each.window for each in self.buckets if each.window > LASTING), default=0.0)
+
+    def remember(self, taken: Sequence[tuple[float, float, float]]) -> None:
+        """(seconds below 0, requests, US dollars) that went before, oldest first.
+
+        Only of limits that outlast a process: of the others nothing is left of it by now.
+        """
+        for bucket in self.buckets:
+            if bucket.window > LASTING:
+                money = bucket.name == SPENDING
+                bucket.remember((at, usd if money else count) for at, count, usd in taken)
 
     @property
     def slots(self) -> int:

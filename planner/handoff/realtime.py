@@ -10,6 +10,8 @@ run begins.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from planner.handoff import followup, spending
@@ -23,10 +25,12 @@ from planner.money import ZERO, Usd, difference, plus, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
     from pathlib import Path
 
     from planner.handoff.build import Shard
     from planner.handoff.clock import Clock
+    from planner.handoff.journal import Take
     from planner.handoff.ledger import Ledger
     from planner.handoff.pacing import Direct
     from planner.handoff.plan import Plan
@@ -97,6 +101,7 @@ def send(
             cap=cap,
             spent=spent,
             most_doubts=most_doubts,
+            lately=partial(_lately, leg),
             on_answer=on_answer,
             narrate=narrate,
         )
@@ -137,6 +142,18 @@ def run(
     else:
         ledger.settle(leg.job, "done", clock.now())
     return outcome
+
+
+def _lately(leg: Leg, since: datetime) -> list[Take]:
+    """What single requests of the account and the model took since a moment, whichever job's."""
+    ledger, mine = leg.ledger, leg.ledger.job(leg.job)
+    alike = (
+        each.id
+        for each in ledger.jobs()
+        if (each.fingerprint, each.model) == (mine.fingerprint, mine.model)
+    )
+    found = (take for each in alike for take in journals.takes(ledger.job_folder(each), since))
+    return sorted(found, key=attrgetter("at"))
 
 
 # --- money ------------------------------------------------------------------------------

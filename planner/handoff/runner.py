@@ -18,6 +18,7 @@ import heapq
 import signal
 from collections import deque
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from planner.decision.realtime import FIRST_WAIT, makespan
@@ -27,9 +28,10 @@ from planner.money import ZERO, Usd, plus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from planner.handoff.clock import Clock
-    from planner.handoff.journal import Journal
+    from planner.handoff.journal import Journal, Take
     from planner.handoff.pacing import Pace, Ticket
     from planner.handoff.rows import Prices, Row
     from planner.handoff.usage import Usage
@@ -158,13 +160,16 @@ class Runner:
         cap: Usd | None = None,
         spent: Usd = ZERO,
         most_doubts: int | None = None,
+        lately: Callable[[datetime], Iterable[Take]] = lambda _since: (),
         on_answer: Callable[[Answer], None] | None = None,
         narrate: Callable[[Progress | Said], None] | None = None,
     ) -> None:
         """`rows`: how many there are in all, those done before among them.
 
         `cap` bounds `spent` (of other legs of the job) plus what is billed plus the ceilings of
-        what is out or in doubt. `on_answer` hears of each row when the disk has it.
+        what is out or in doubt. `lately` tells what was taken from the account's limits since a
+        moment, the oldest first; those of a day outlast a run. `on_answer` hears of each row when
+        the disk has it.
         """
         self._vendor, self._endpoint = vendor, endpoint
         self._journal, self._prices, self._clock = journal, prices, clock
@@ -176,6 +181,7 @@ class Runner:
         self._narrate = narrate or (lambda _event: None)
         self._started = clock.now()
         self._pacer = Pacer(pace, 0.0)
+        self._remember(lately)
         self._again: list[_Again] = []
         self._order = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -191,6 +197,17 @@ class Runner:
         self._durable = len(journal.standing.done)
         self._broken: BaseException | None = None
         self._planned = makespan(replace(pace.load, rows=max(0, rows - self._durable))).p50
+
+    def _remember(self, lately: Callable[[datetime], Iterable[Take]]) -> None:
+        """Begin with the limits of a day as the runs before this one have left them."""
+        if self._pacer.lasting:
+            now = self._started
+            since = now - timedelta(seconds=self._pacer.lasting)
+            taken = [
+                ((each.at - now).total_seconds(), float(each.requests), float(each.billed))
+                for each in lately(since)
+            ]
+            self._pacer.remember(taken)
 
     # what a person does
 
@@ -282,7 +299,7 @@ class Runner:
 
     def _send(self, row: Row, charge: Mapping[str, float], ceiling: Usd) -> None:
         """Write the intent, then let the request go."""
-        attempt = self._journal.intend(row.index, ceiling)
+        attempt = self._journal.intend(row.index, ceiling, self._clock.now())
         ticket = self._pacer.admit(charge, self._now())
         task = asyncio.create_task(self._ask(row, attempt, ticket))
         self._tasks.add(task)

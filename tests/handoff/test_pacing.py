@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +53,34 @@ def test_no_window_admits_more_than_its_limit_and_one_burst(
             # A row larger than the burst goes out when the bucket is full; the next ones pay.
             allowed = one.rate * (until - since) + max(one.burst, use)
             assert total <= allowed * (1 + 1e-9) + slack
+
+
+@given(LIMITS, st.lists(st.tuples(SHARES, st.floats(0, 50)), max_size=30), st.floats(0, 100))
+def test_a_process_that_begins_anew_knows_what_was_taken(
+    spec: realtime.Bucket, rows: list[tuple[float, float]], idle: float
+) -> None:
+    one, now, taken = TokenBucket(spec, -spec.window), 0.0, []
+    for share, pause in rows:
+        now += pause
+        one.take(share * one.burst, now)
+        taken.append((now, share * one.burst))
+    now += idle
+    other = TokenBucket(spec, 0.0)
+    other.remember((at - now, units) for at, units in taken)
+    assert other.wait(1.0, 0.0) == pytest.approx(one.wait(1.0, now), rel=1e-6, abs=1e-4)
+
+
+def test_only_limits_of_a_longer_window_are_remembered() -> None:
+    buckets = tuple(realtime.standard(each, use=1.0, limit=60) for each in ("rpm", "rpd"))
+    load = replace(pace().load, buckets=buckets)
+    both = Pacer(Pace(load=load), 0.0)
+    short = Pacer(Pace(load=replace(load, buckets=buckets[:1])), 0.0)
+    assert (both.lasting, short.lasting) == (86_400.0, 0.0)
+    both.remember([(-3600.0 + n, 1.0, 0.0) for n in range(60)])
+    assert both.buckets[0].wait(1.0, 0.0) == 0.0
+    assert both.buckets[1].level == pytest.approx(3600 / 1440, abs=0.1)
+    both.remember([])
+    assert both.buckets[1].level == both.buckets[1].burst
 
 
 @given(LIMITS, SHARES, SHARES, st.floats(0, 1000), st.floats(0, 1000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from planner import catalog as catalogs
 from planner import drafting
+from planner.decision.realtime import standard
 from planner.errors import InputError
 from planner.handoff import followup, realtime, results, spending
 from planner.handoff import journal as journals
@@ -57,8 +59,17 @@ class Desk:
         self,
         faults: Callable[[str, int], Reply | None] | None = None,
         account: Account = HERE,
+        *,
+        later: float = 0.0,
+        per_day: int | None = None,
     ) -> Outcome:
+        """`later`: seconds after NOW; `per_day`: requests that the vendor takes in a day."""
         loop = VirtualLoop()
+        loop.passed = later
+        direct = drafting.direct(self.plan, catalogs.load(), NOW)
+        if per_day is not None:
+            load = replace(direct.pace.load, buckets=(standard("rpd", use=1.0, limit=per_day),))
+            direct = replace(direct, pace=replace(direct.pace, load=load))
         self.vendor = Vendor(loop.clock, faults=faults, account=account)
         leg = realtime.Leg(
             ledger=self.ledger,
@@ -66,7 +77,7 @@ class Desk:
             plan=self.plan,
             shards=self.made.shards,
             folder=self.folder,
-            direct=drafting.direct(self.plan, catalogs.load(), NOW),
+            direct=direct,
             clock=loop.clock,
         )
 
@@ -190,6 +201,24 @@ def test_what_was_stopped_is_written_as_far_as_it_got(job: Made, tmp_path: Path)
     assert states.count("succeeded") == outcome.done
     assert states.count("pending") == outcome.left > 0
     assert desk.run().left == 0
+
+
+def test_a_limit_of_a_day_outlasts_a_run(
+    job: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty of forty a day went before the end, so a new process has ten left, not forty."""
+    monkeypatch.setattr(runners, "TURN", 600.0)
+    monkeypatch.setattr(runners, "SYNC_EVERY", 600.0)
+    stop = Reply(kind="limited", status=429, stop="spend_limit")
+    desk = Desk(tmp_path, job)
+    desk.run(lambda id_, _n: stop if id_.endswith("-29") else None, per_day=40)
+    before = list(journals.takes(desk.folder, NOW))
+    asked = sum(each.requests for each in before)
+    assert 30 <= asked < 40
+    assert desk.run(later=100.0, per_day=40).left == 0
+    day = NOW + timedelta(seconds=86_400 / 40)
+    soon = [each for each in journals.takes(desk.folder, NOW) if each.at < day]
+    assert sum(each.requests for each in soon) == 40
 
 
 def test_another_account_gets_nothing(job: Made, tmp_path: Path) -> None:
