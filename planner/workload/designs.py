@@ -252,14 +252,15 @@ def _drawn(
 def _precise(drawn: Drawn, edges: Sequence[int]) -> bool:
     """Whether the text of all rows is known as well as was asked, in every encoding.
 
-    So is what it costs: above an edge a whole request has another price, at most twice the
-    usual so far, and which rows stand there is known less well than all tokens are.
+    So is what it costs where the price doubles above an edge: which rows stand there is known less
+    well than all tokens are.
     """
     for name in drawn.encodings:
-        if drawn.total(name, lambda shape: shape.text).relative > drawn.precision:
+        text = drawn.total(name, lambda shape: shape.text)
+        if text.relative > drawn.precision:
             return False
         for edge in edges:
-            value, half = drawn.doubled(name, edge)
-            if half > drawn.precision * value:
+            above = drawn.above(name, edge)
+            if text.half + above.half > drawn.precision * (text.value + above.value):
                 return False
     return True

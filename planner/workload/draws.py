@@ -123,11 +123,9 @@ class Drawn:
         """The sum of a figure of a row's shape over all rows."""
         return self.sample.total(0 if each is None else of(each) for each in self.shapes(encoding))
 
-    def doubled(self, encoding: str, edge: int) -> tuple[float, float]:
-        """(tokens, half their 95 % interval) if those of rows above the edge counted twice."""
-        text = self.total(encoding, lambda shape: shape.text)
-        above = self.total(encoding, lambda shape: shape.text if shape.text > edge else 0)
-        return text.value + above.value, text.half + above.half
+    def above(self, encoding: str, edge: int) -> Total:
+        """The tokens of the text of all rows that have more than `edge` of them."""
+        return self.total(encoding, lambda shape: shape.text if shape.text > edge else 0)
 
     def counts(self) -> tuple[int, ...]:
         """For how many rows each draw stands, in a unit so small that rounding is nothing."""

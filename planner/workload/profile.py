@@ -697,40 +697,43 @@ class _DrawnSizes:
         its own, wider than that of the whole. So at the upper end more tokens stand above, at
         the lower end fewer, while rows and the total stay what they are.
         """
-        cuts = [edge for edge in sorted(edges) if 0 < self._above(sizes, edge) < sizes.total]
-        for edge in cuts:
-            share = self._share(edge)
-            sizes = moved(sizes, edge, max(Fraction(0), 1 + sign * share))
+        for edge in sorted(edges):
+            above = sizes.above(edge, inclusive=False).total
+            if 0 < above < sizes.total:
+                sizes = moved(sizes, edge, self._share(edge, sign))
         return sizes.stretched(factor)
 
-    @staticmethod
-    def _above(sizes: Sizes, edge: int) -> int:
-        return sizes.above(edge, inclusive=False).total
+    def _share(self, edge: int, sign: int) -> Fraction:
+        """What the tokens above an edge are to be multiplied by, so that they reach their own end.
 
-    def _share(self, edge: int) -> Fraction:
-        """The interval of the tokens above an edge, as a share of them."""
+        All rows are stretched besides: by what all tokens may be off, those above are already.
+        """
         above = self._drawn.sample.total(each if each > edge else 0 for each in self._tokens)
-        return Fraction(above.relative).limit_denominator(10**6)
+        stretch = 1 + sign * self._total.relative
+        share = max(0.0, 1 + sign * above.relative) / stretch if stretch > 0 else 1.0
+        return Fraction(max(share, 1.0) if sign > 0 else min(share, 1.0)).limit_denominator(10**6)
 
 
 def moved(sizes: Sizes, edge: int, factor: Fraction) -> Sizes:
     """The same rows and tokens in all, with `factor` times the tokens above an edge.
 
-    Rows above count `factor` times and those below as many times less as keeps the total.
+    Rows above count `factor` times. Those below count less or more, the long ones among them
+    more so than the short, as keeps both the rows and the tokens (exponential tilting).
     """
     beyond = sizes.above(edge, inclusive=False)
-    total, above = sizes.total, beyond.total
-    wanted = min(above * factor, Fraction(total))
-    rest = (total - wanted) / (total - above)
+    most = min(Fraction(sizes.total, beyond.total), Fraction(sizes.rows, beyond.rows))
+    factor = min(factor, most)
     first = len(sizes.values) - len(beyond.values)
-    weighed = [
-        round(count * (rest if place < first else wanted / above))
-        for place, count in enumerate(sizes.counts)
-    ]
-    kept = [(value, count) for value, count in zip(sizes.values, weighed, strict=True) if count]
-    made = replace(sizes, values=tuple(v for v, _ in kept), counts=tuple(c for _, c in kept))
+    kept = [round(count * factor) for count in beyond.counts]
+    moving = sum(value * count for value, count in zip(beyond.values, kept, strict=True))
+    rows = max(0, sum(sizes.counts) - sum(kept))
+    tokens = sum(v * n for v, n in zip(sizes.values, sizes.counts, strict=True)) - moving
+    below = tilted(sizes.values[:first], sizes.counts[:first], tokens / rows if rows else 0)
+    counts = [*(round(rows * each / first) for each in below), *kept]
+    known = [(value, count) for value, count in zip(sizes.values, counts, strict=True) if count]
+    made = replace(sizes, values=tuple(v for v, _ in known), counts=tuple(c for _, c in known))
     made = made.for_rows(sizes.rows)
-    return made.stretched(Fraction(total, made.total))
+    return made.stretched(Fraction(sizes.total, made.total))
 
 
 def given_profile(

@@ -216,7 +216,7 @@ class Sample:
         self.records = records
         self._clusters = tuple(clusters)
         self._inverse = [1 / size if size else 0.0 for size in sizes]
-        self._tilt = _tilted(self._inverse, _shares(len(sizes), clusters), records / bytes)
+        self._tilt = tilted(self._inverse, _shares(len(sizes), clusters), records / bytes)
         rows = [tilt * inverse for tilt, inverse in zip(self._tilt, self._inverse, strict=True)]
         whole = sum(rows)
         self.weights = tuple(records * each / whole for each in rows)
@@ -285,14 +285,15 @@ def _shares(draws: int, clusters: Sequence[int]) -> list[float]:
     return [draws / len(clusters) / count for count in clusters for _ in range(count)]
 
 
-def _tilted(values: Sequence[float], shares: Sequence[float], mean: float) -> list[float]:
+def tilted(values: Sequence[float], shares: Sequence[float], mean: float) -> list[float]:
     """The shares times factors exp(a value), under which the values have that mean.
 
-    Without the factors where none can: the mean is outside of the values.
+    They add up to the number of values. Without the factors where none can: the mean is outside
+    of the values.
     """
     n = len(values)
     if not min(values) < mean < max(values):
-        return list(shares)
+        return [n * share / sum(shares) for share in shares]
     unit = sum(values) / n
     scaled = [value / unit for value in values]
     low, high, slant = -math.inf, math.inf, 0.0

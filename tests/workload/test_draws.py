@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from fractions import Fraction
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from planner.errors import InputError
 from planner.workload import access, counting, designs, profile, readers
@@ -180,6 +183,30 @@ def test_tokens_above_a_price_edge_have_an_interval_of_their_own(tmp_path: Path)
     assert missed <= 1
 
 
+@given(
+    rows=st.dictionaries(st.integers(1, 99), st.integers(1, 50), min_size=2, max_size=8),
+    above=st.dictionaries(st.integers(101, 400), st.integers(1, 9), min_size=1, max_size=4),
+    percent=st.integers(70, 130),
+)
+def test_tokens_move_across_an_edge_and_none_is_lost(
+    rows: dict[int, int], above: dict[int, int], percent: int
+) -> None:
+    """Rows, tokens, and what is asked of those above: where the rows below can make up for it."""
+    unit = 10**9
+    sizes = profile.Sizes.of({value: n * unit for value, n in {**rows, **above}.items()})
+    sizes = sizes.for_rows(10**6 * (sum(rows.values()) + sum(above.values())))
+    factor = Fraction(percent, 100)
+    made = profile.moved(sizes, 100, factor)
+    assert made.rows == sizes.rows
+    assert made.total == pytest.approx(sizes.total, rel=1e-6)
+    beyond = sizes.above(100, inclusive=False)
+    left, tokens = sizes.rows - factor * beyond.rows, sizes.total - factor * beyond.total
+    if left > 0 and min(rows) < tokens / left < max(rows):
+        assert made.stretch == pytest.approx(1, rel=1e-6)
+        moved = made.above(100, inclusive=False).total
+        assert moved == pytest.approx(float(factor * beyond.total), rel=1e-3)
+
+
 def test_a_profile_of_draws_adds_up(tmp_path: Path) -> None:
     """Rows are exact, and the histogram's total is the estimate's."""
     texts = uneven(3_000)
@@ -267,14 +294,20 @@ def test_a_price_that_doubles_is_known_as_well_as_was_asked(tmp_path: Path) -> N
     random.shuffle(texts := small + large)
     workload = jsonl(tmp_path, texts)
     edge = 5_000
-    without, aware = (drawn_from(workload, precision=0.02, edges=each) for each in ((), (edge,)))
-    assert without.total(ENCODING, lambda shape: shape.text).relative <= 0.02
-    value, half = without.doubled(ENCODING, edge)
-    assert half > 0.02 * value
-    value, half = aware.doubled(ENCODING, edge)
-    assert half <= 0.02 * value
-    tokens = list(map(count, texts))
-    assert value == pytest.approx(sum(each * (1 + (each > edge)) for each in tokens), rel=0.05)
+
+    def doubled(drawn: Drawn) -> float:
+        text, above = drawn.total(ENCODING, lambda shape: shape.text), drawn.above(ENCODING, edge)
+        return (text.half + above.half) / (text.value + above.value)
+
+    without, aware = (drawn_from(workload, precision=0.016, edges=each) for each in ((), (edge,)))
+    assert without.total(ENCODING, lambda shape: shape.text).relative <= 0.016
+    assert doubled(without) > 0.016 >= doubled(aware)
+    made = profile_of(aware, (edge,))
+    ends = [
+        each.total + each.above(edge, inclusive=False).total
+        for each in (made.sizes_low, made.sizes, made.sizes_high)
+    ]
+    assert (ends[2] - ends[0]) / 2 / ends[1] == pytest.approx(doubled(aware), rel=0.05)
 
 
 # --- streams ------------------------------------------------------------------------------
