@@ -38,7 +38,7 @@ from planner.handoff import journal as journals
 from planner.handoff import plan as plans
 from planner.handoff import runner as runners
 from planner.handoff.ledger import Ledger
-from planner.handoff.providers import vendors
+from planner.handoff.providers import regions, vendors
 from planner.handoff.rescue import Rescue
 from planner.handoff.submit import Queue, Step, Submitter
 from planner.handoff.vendor import AmbiguousError, NotSentError, RefusedError
@@ -133,6 +133,8 @@ class Ready:
     """The job that this plan is already."""
     parent: str | None = None
     """The job whose unfinished rows these are."""
+    region: str | None = None
+    """Where rows are processed, and how far that is proved; None: the plan names no region."""
     announced: tuple[str, ...] = ()
     """What a person must know of a rescue."""
 
@@ -523,6 +525,7 @@ def _allowed(plan: Plan, seat: Seat, terms: Terms, job: Job | None = None) -> Po
         return policy.Policy()
     rules = policy.read()
     where = vendors.address(plan.choice.provider, _base_url(terms, job))
+    regions.check(plan.choice.provider, plan.demand.region, where)
     policy.check(rules, _sending(plan, seat, where))
     return rules
 
@@ -598,6 +601,7 @@ def _opened(case: _Case, ledger: Ledger, seat: Seat, terms: Terms) -> Iterator[H
             left_today=policy.room(case.rules, ledger, seat.now),
             job=case.job,
             parent=case.parent,
+            region=regions.said(plan.choice.provider, plan.demand.region, account.base_url),
         )
         yield Handoff(seat, terms, ready, ledger, open_, case.rules)
 

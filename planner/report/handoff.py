@@ -52,6 +52,8 @@ def _head(it: Ready) -> str:
 def _said(it: Ready, now: datetime) -> Iterator[tuple[str, str]]:
     plan, account = it.plan, it.account
     yield "leaves", f"these rows leave this machine for {it.vendor}, at {account.base_url}"
+    if it.region is not None:
+        yield "region", it.region
     yield "account", f"{whose(account)}; key from {account.key_from}"
     if account.settings:
         yield "settings", f"set in the environment and obeyed: {', '.join(account.settings)}"
@@ -145,6 +147,7 @@ def ready_data(it: Ready) -> Json:
         "lane": plan.choice.lane,
         "strategy": plan.choice.strategy,
         "endpoint": plan.request.endpoint,
+        "region": plan.demand.region,
         "account": asdict(it.account),
         "shards": len(it.built.shards),
         "cost": {
