@@ -18,11 +18,11 @@ from textual.widgets import Input
 from planner import catalog, pipeline
 from planner.job import Job, Output
 from planner.tui.app import PlannerApp
-from planner.tui.asking import Asking, State
 from planner.tui.desk import Closer, Desk
 from planner.tui.matrix import Matrix
 from planner.tui.memory import FORGETFUL
 from planner.tui.plan import PlanScreen
+from planner.tui.widgets import PLACES
 from tests.answers import NOW
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from planner.catalog import Catalog
     from planner.pipeline import Measured
+    from planner.tui.asking import State
     from planner.tui.desk import Answer
     from planner.tui.memory import Memory
     from planner.workload.profile import Progress
@@ -47,6 +48,31 @@ MOST_FRAMES = 2000
 
 HOUR = 3600.0
 
+BUDGET = """\
+budget: 1
+title: The year ahead
+from: 2026-12
+months: 12
+jobs:
+  - name: sort tickets
+    rows: {low: 10000, expected: 12480, high: 20000}
+    input-tokens: 1180
+    output-tokens: {low: 200, expected: 220, high: 300}
+    model: acme-tall
+    lane: heap
+    compare: {models: [bolt-one]}
+    runs-per-month: 22
+    deadline: 6h
+  - name: weekly digest
+    rows: 1200
+    input-tokens: 9000
+    output-tokens: 700
+    model: acme-small
+    lane: plain
+    runs-per-month: 4
+    from: 2027-01
+"""
+
 
 def figures(*models: str, rows: int = 12480, deadline: float | None = 6 * HOUR) -> Job:
     """A job of figures alone: no file, no tokenizer."""
@@ -54,9 +80,9 @@ def figures(*models: str, rows: int = 12480, deadline: float | None = 6 * HOUR) 
     return job.at_deadline(deadline, NOW) if deadline else job
 
 
-def invented(cache: Path) -> Catalog:
-    """The invented vendors of this folder: a change of a real price moves no frame."""
-    return catalog.load(HERE / "pricing", cache=cache)
+def invented(cache: Path, folder: str = "pricing") -> Catalog:
+    """Invented vendors: a change of a real price moves no frame."""
+    return catalog.load(HERE / folder, cache=cache)
 
 
 class Seat(NamedTuple):
@@ -147,6 +173,8 @@ async def seat(
     memory: Memory = FORGETFUL,
     on: date | None = None,
     notifications: bool = False,
+    place: str = PLACES[0],
+    budget: Path | None = None,
 ) -> AsyncIterator[Seat]:
     """An app on that job, at noon of one day, without animations."""
     make = Desk if closely else Hasty
@@ -157,9 +185,17 @@ async def seat(
         measure=measure,
         memory=memory,
     )
-    app = PlannerApp(desk, job)
+    app = PlannerApp(desk, job, place=place, budget=budget)
+    async with running(app, size=size, notifications=notifications) as here:
+        yield here
+
+
+@asynccontextmanager
+async def running(
+    app: PlannerApp, *, size: tuple[int, int] = SIZES[0], notifications: bool = False
+) -> AsyncIterator[Seat]:
+    """That app, without animations."""
     app.animation_level = "none"
-    Asking.LOOK_AFTER = 0.0
     async with app.run_test(size=size, notifications=notifications) as pilot:
         yield Seat(app, pilot)
 

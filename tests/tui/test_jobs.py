@@ -4,124 +4,39 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from decimal import Decimal
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from planner import catalog
-from planner.handoff import build as builds
 from planner.handoff import journal as journals
 from planner.handoff import plan as plans
 from planner.handoff import rehearsal
-from planner.handoff.build import Shard
-from planner.handoff.ledger import Ledger
-from planner.handoff.vendor import Counts
 from planner.job import Job, Output, Text
-from planner.money import Usd
 from planner.tui.app import PlannerApp
 from planner.tui.desk import Desk
 from planner.tui.hands import Hands, UnwantedError
 from tests.answers import NOW
 from tests.handoff import direct_world
-from tests.handoff import jobs as made
-from tests.tui.frames import Seat, check, figures, frame, line_with
+from tests.tui.books import BEGUN, ROWS, Book, planned
+from tests.tui.frames import Seat, check, figures, frame, line_with, running, seat
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from datetime import datetime
     from pathlib import Path
 
     from planner.catalog import Catalog
-    from planner.handoff.plan import Plan
 
 pytestmark = pytest.mark.anyio
-
-BEGUN = NOW - timedelta(hours=2)
-ROWS = 4000
-
-
-def planned(path: str, *, due: datetime | None = None, **request: Any) -> Plan:
-    """A plan of 4,000 rows: typically 30m, 95 % by 8h07, $40 expected."""
-    before = made.plan(**request).model_dump(mode="json", by_alias=True)
-    before.pop("id")
-    before["created"] = BEGUN.isoformat()
-    before["workload"]["path"] = path
-    before["workload"]["rows"] = dict.fromkeys(("value", "low", "high"), ROWS)
-    before["cost"]["expected"] = "40"
-    before["demand"]["deadline"] = None if due is None else due.isoformat()
-    return plans.sealed(before)
-
-
-class Book:
-    """A ledger, and jobs in it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.ledger = Ledger.open(folder)
-
-    def job(self, plan: Plan, shards: int = 2) -> str:
-        """A job of so many batches, none of them sent."""
-        folder = self.ledger.job_folder(plan.nonce)
-        folder.mkdir(parents=True)
-        plans.write(plan, folder / builds.PLAN)
-        parts = [
-            Shard(
-                shard=n,
-                file=f"shard-{n}.jsonl",
-                rows=ROWS // shards,
-                first=n * (ROWS // shards),
-                bytes=1000,
-                sha256=f"{n}" * 64,
-                estimated_input_tokens=1000,
-            )
-            for n in range(shards)
-        ]
-        lines = "\n".join(each.as_json(plan.id) for each in parts)
-        (folder / builds.MANIFEST).write_text(lines, encoding="utf-8")
-        self.ledger.admit(
-            plan, made.ACCOUNT, {}, parts, [made.CEILING] * shards, Usd(Decimal(60)), BEGUN
-        )
-        return plan.nonce
-
-    def send(self, job: str, shard: int) -> None:
-        """At the vendor since the beginning."""
-        attempt = self.ledger.attempts(job)[shard]
-        attempt = self.ledger.move(attempt, "send", BEGUN)
-        facts = {"batch_id": f"batch-{job}-{shard}", "created_at": BEGUN}
-        self.ledger.move(attempt, "created", BEGUN, **facts)
-
-    def end(self, job: str, shard: int, minutes: int, **counts: int) -> None:
-        """Over, brought home and merged."""
-        at = BEGUN + timedelta(minutes=minutes)
-        attempt = self.ledger.attempts(job)[shard]
-        found = Counts(total=ROWS // 2, **counts)
-        attempt = self.ledger.move(attempt, "ended", at, ended_at=at, counts=found)
-        attempt = self.ledger.move(attempt, "fetched", at)
-        self.ledger.move(attempt, "merged", at)
-
-
-@pytest.fixture
-def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
-    monkeypatch.setenv("PLANNER_DATA", str(tmp_path / "data"))
-    return Book(tmp_path / "data")
-
-
-@asynccontextmanager
-async def at(facts: Catalog) -> AsyncIterator[Seat]:
-    desk = Desk(catalog_loader=lambda: facts, clock=lambda: NOW, on=NOW.date())
-    app = PlannerApp(desk, None, place="Jobs")
-    app.animation_level = "none"
-    async with app.run_test(size=(80, 24)) as pilot:
-        yield Seat(app, pilot)
 
 
 async def test_without_jobs_it_says_how_to_get_one(
     facts: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLANNER_DATA", str(tmp_path / "none"))
-    async with at(facts) as here:
-        check("jobs-empty", await here.settle())
+    async with seat(None, lambda: facts, place="Jobs") as here:
+        check("jobs-empty", await here.sizes())
 
 
 async def test_jobs_and_the_one_under_the_cursor(facts: Catalog, book: Book) -> None:
@@ -134,7 +49,7 @@ async def test_jobs_and_the_one_under_the_cursor(facts: Catalog, book: Book) -> 
         book.send(done, shard)
         book.end(done, shard, 20 + shard, succeeded=ROWS // 2 - 3, errored=3)
     book.ledger.settle(done, "done", BEGUN + timedelta(minutes=22))
-    async with at(facts) as here:
+    async with seat(None, lambda: facts, place="Jobs") as here:
         text = await here.sizes()
         check("jobs", text)
         await here.pilot.resize_terminal(80, 24)
@@ -155,7 +70,9 @@ async def test_jobs_and_the_one_under_the_cursor(facts: Catalog, book: Book) -> 
 async def test_a_stopped_job_says_why_and_what_next(facts: Catalog, book: Book) -> None:
     job = book.job(planned("rows.jsonl"))
     book.ledger.settle(job, "stopped", NOW, because="the vendor says: credit balance is too low")
-    async with at(facts) as here:
+    async with seat(None, lambda: facts, place="Jobs") as here:
+        check("jobs-stopped", await here.sizes())
+        await here.pilot.resize_terminal(80, 24)
         text = await here.settle()
         assert "! stopped" in line_with(text, "rows.jsonl", "$0")
         assert "credit balance is too low" in text
@@ -164,9 +81,12 @@ async def test_a_stopped_job_says_why_and_what_next(facts: Catalog, book: Book) 
 
 async def test_without_a_key_following_is_refused_and_nothing_breaks(book: Book) -> None:
     book.job(planned("rows.jsonl"))
-    async with at(catalog.load()) as here:
+    async with seat(None, catalog.load, place="Jobs") as here:
         await here.settle()
-        text = await here.press("r")
+        await here.press("r")
+        check("jobs-no-key", await here.sizes())
+        await here.pilot.resize_terminal(80, 24)
+        text = await here.settle()
         assert "no key for Anthropic" in text
         assert "hint: set ANTHROPIC_API_KEY" in text
         assert here.app.is_running
@@ -175,10 +95,11 @@ async def test_without_a_key_following_is_refused_and_nothing_breaks(book: Book)
 
 async def test_ending_a_job_needs_the_word(facts: Catalog, book: Book) -> None:
     job = book.job(planned("rows.jsonl"))
-    async with at(facts) as here:
+    async with seat(None, lambda: facts, place="Jobs") as here:
         await here.settle()
         text = await here.press("c")
         assert f"End job {job}?" in text
+        check("jobs-end", await here.sizes())
         assert "End job" in await here.press("y", "enter"), "a y is not the word"
         await here.press("escape")
         assert len(here.app.screen_stack) == 1
@@ -187,7 +108,7 @@ async def test_ending_a_job_needs_the_word(facts: Catalog, book: Book) -> None:
 async def test_a_process_that_holds_the_job_keeps_it(facts: Catalog, book: Book) -> None:
     job = book.job(planned("rows.jsonl"))
     with book.ledger.lock(job):
-        async with at(facts) as here:
+        async with seat(None, lambda: facts, place="Jobs") as here:
             text = await here.settle()
             assert "> running" in text
             assert "r Follow" not in text
@@ -219,23 +140,23 @@ def test_the_course_never_leaves_its_frame(book: Book) -> None:
 
 
 @asynccontextmanager
-async def planning(folder: Path, time: rehearsal.clock.Virtual) -> AsyncIterator[Seat]:
+async def planning(
+    folder: Path, facts: Catalog, time: rehearsal.clock.Virtual
+) -> AsyncIterator[Seat]:
     """Forty rows on the Plan screen, of a vendor that planner hands jobs to."""
     path = folder / "rows.jsonl"
     path.write_text("".join(f'{{"text": "What is {n} plus one?"}}\n' for n in range(40)), "utf-8")
     job = Job(
         workload=path,
         prompt=Text(text="{{ text }}", name="--prompt"),
-        models=("claude-haiku-5-5",),
+        models=("claude-made-up",),
         output=Output(tokens=30),
     )
-    facts = catalog.load()
     desk = Desk(catalog_loader=lambda: facts, clock=time.now, on=NOW.date())
     app = PlannerApp(desk, job)
     app._hands = Hands(desk, time=time.clock)
-    app.animation_level = "none"
-    async with app.run_test(size=(80, 24)) as pilot:
-        yield Seat(app, pilot)
+    async with running(app) as here:
+        yield here
 
 
 async def until(here: Seat, said: str) -> str:
@@ -249,17 +170,20 @@ async def until(here: Seat, said: str) -> str:
 
 
 async def test_from_plan_to_the_answers(
-    tmp_path: Path, book: Book, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, book: Book, vendor: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     time = rehearsal.clock.Virtual(NOW)
     with rehearsal.Server(clock=time.clock, seed=0) as server:
         monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-made-up")
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url("anthropic"))
-        async with planning(tmp_path, time) as here:
+        async with planning(tmp_path, vendor, time) as here:
             await here.settle()
             await here.pilot.press("s")
-            text = await until(here, "Type 40 and Enter")
+            await until(here, "Type 40 and Enter")
+            check("submit", await here.sizes(workers=False))
+            await here.pilot.resize_terminal(80, 24)
+            text = await here.settle(workers=False)
             said = " ".join(text.replace("│", " ").split())
             for part in ("To send: 40 rows of rows.jsonl", "expected", "at most", "leaves"):
                 assert part in said
@@ -279,29 +203,35 @@ async def test_from_plan_to_the_answers(
 
 
 async def test_without_a_key_the_door_stays_shut_and_rehearsing_is_offered(
-    tmp_path: Path, book: Book, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, book: Book, vendor: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    async with planning(tmp_path, rehearsal.clock.Virtual(NOW)) as here:
+    async with planning(tmp_path, vendor, rehearsal.clock.Virtual(NOW)) as here:
         await here.settle()
         await here.press("s")
-        assert "no key for Anthropic" in await here.settle()
-        await here.press("ctrl+r")
-        assert "Rehearsed: 40 of 40 rows answered" in await here.settle()
+        text = await here.sizes()
+        check("submit-no-key", text)
+        assert "no key for Anthropic" in text
+        await here.pilot.resize_terminal(80, 24)
+        text = await here.press("ctrl+r")
+        assert "Rehearsed: 40 of 40 rows answered" in text
         await here.press("escape")
         assert "s Submit" in await here.settle()
     assert written(tmp_path) == {"rows.jsonl", "data"}, "nobody said yes to a plan"
 
 
 async def test_offline_the_door_says_so_and_leaving_keeps_nothing(
-    tmp_path: Path, book: Book, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, book: Book, vendor: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-made-up")
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
-    async with planning(tmp_path, rehearsal.clock.Virtual(NOW)) as here:
+    async with planning(tmp_path, vendor, rehearsal.clock.Virtual(NOW)) as here:
         await here.settle()
-        assert "Anthropic was not reached" in await here.press("s")
+        await here.press("s")
+        text = await here.sizes()
+        check("submit-offline", text)
+        assert "Anthropic was not reached" in text
         assert "sk-ant-made-up" not in frame(here.app)
     assert written(tmp_path) == {"rows.jsonl", "data"}
 
@@ -314,12 +244,11 @@ async def test_what_has_no_plan_says_why(
     facts: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    desk = Desk(catalog_loader=lambda: facts, clock=lambda: NOW, on=NOW.date())
-    app = PlannerApp(desk, figures("acme-tall"))
-    async with app.run_test(size=(80, 24)) as pilot:
-        here = Seat(app, pilot)
+    async with seat(figures("acme-tall"), lambda: facts) as here:
         await here.settle()
-        text = await here.press("s")
+        await here.press("s")
+        text = await here.sizes()
+        check("submit-figures", text)
         assert "a plan is of rows that can be sent" in text
     assert not written(tmp_path)
 

@@ -78,6 +78,13 @@ async def test_copy_is_the_command_line_s_markdown(facts: Catalog) -> None:
         assert "| heap>plain | $61.15 |" in here.app.clipboard
 
 
+async def test_export_sheet(facts: Catalog) -> None:
+    async with seat(figures("acme-tall"), lambda: facts) as here:
+        await here.settle()
+        await here.press("x")
+        check("export", await here.sizes())
+
+
 async def test_export_writes_what_the_ending_says(
     facts: Catalog, rows: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +256,14 @@ async def test_a_day_before_there_was_a_price(facts: Catalog) -> None:
         text = await here.sizes()
         check("no-price", text)
         assert "NO LANE CAN RUN THIS" in text
+
+
+async def test_what_nobody_says_stays_unknown(facts: Catalog) -> None:
+    """No limit is published, and no price of one lane: neither is a nought."""
+    async with seat(figures("cast-wide"), lambda: facts) as here:
+        text = await here.sizes()
+        check("unknown", text)
+        assert "$0" not in text
 
 
 async def test_a_stale_catalog_is_said(facts: Catalog) -> None:

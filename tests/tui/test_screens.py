@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -11,15 +12,17 @@ from planner import catalog, job, pipeline
 from planner.errors import InputError
 from planner.job import Job, Output, Text
 from planner.tui.asking import State
+from planner.tui.desk import Desk
 from planner.tui.pictures import Drawing
 from planner.tui.pieces import HEAT, Tone
 from planner.tui.table import CURSOR
 from planner.tui.widgets import Drawn, tone_class
+from planner.workload.draws import StoppedError
 from tests.answers import NOW
 from tests.tui.frames import HOUR, changed, check, figures, frame, line_with, seat
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from textual.color import Color
 
@@ -62,13 +65,16 @@ async def test_nothing_meets(facts: Catalog) -> None:
         assert "would do: due in" in text
 
 
-async def test_broken_row(facts: Catalog, tmp_path: Path) -> None:
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text('{"q": "one"}\n{"q": "two"\n{"q": "three"}\n', encoding="utf-8")
-    async with seat(Job(workload=rows, models=("acme-tall",)), lambda: facts) as here:
-        text = await here.settle()
+async def test_broken_row(facts: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text(
+        '{"q": "one"}\n{"q": "two"\n{"q": "three"}\n', encoding="utf-8"
+    )
+    async with seat(Job(workload=Path("rows.jsonl"), models=("acme-tall",)), lambda: facts) as here:
+        text = await here.sizes()
         assert here.state() is State.FAILED
-        check("broken-row", text.replace(str(tmp_path), "."))
+        check("broken-row", text)
+        await here.pilot.resize_terminal(80, 24)
         text = await here.press("b")
         assert here.state() is State.ANSWERED
         assert "2 rows, 1 unreadable left out" in text
@@ -97,6 +103,32 @@ async def test_counting_shows_progress_and_stops(facts: Catalog, tmp_path: Path)
         assert here.state() is State.WELCOME
 
 
+async def test_a_closer_count_behind_the_answer(
+    facts: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first estimate stands, and says that it may still move; Esc keeps it."""
+
+    def held(
+        desk: Desk, job: Job, progress: Progress, stop: Callable[[], bool]
+    ) -> Iterator[tuple[Measured, bool]]:
+        yield desk.measure(job, progress), False
+        while not stop():
+            Event().wait(0.02)
+        raise StoppedError
+
+    monkeypatch.setattr(Desk, "counts", held)
+    async with seat(figures("acme-tall"), lambda: facts) as here:
+        while "counting more closely" not in frame(here.app):
+            await here.pilot.pause()
+        text = await here.sizes(workers=False)
+        check("tightening", text)
+        assert "Esc stops" in text.splitlines()[2]
+        text = await here.press("escape")
+        assert here.state() is State.ANSWERED
+        assert "counting more closely" not in text
+        assert "Esc Stop" not in text
+
+
 async def test_explanation_and_help(facts: Catalog) -> None:
     async with seat(figures("acme-tall"), lambda: facts) as here:
         await here.settle()
@@ -112,12 +144,37 @@ async def test_explanation_and_help(facts: Catalog) -> None:
 async def test_edit_form(facts: Catalog) -> None:
     async with seat(figures("acme-tall"), lambda: facts) as here:
         await here.settle()
-        check("edit", await here.press("e"))
+        await here.press("e")
+        check("edit", await here.sizes())
+        await here.press("ctrl+u", *"soon", "enter")
+        check("edit-refused", await here.sizes())
+
+
+async def test_figures_form(facts: Catalog) -> None:
+    async with seat(None, lambda: facts) as here:
+        await here.settle()
+        await here.press("escape", "t")
+        check("figures", await here.sizes())
+
+
+async def test_command_palette(facts: Catalog) -> None:
+    async with seat(figures("acme-tall"), lambda: facts) as here:
+        await here.settle()
+        await here.press("ctrl+p")
+        check("palette", await here.sizes())
+        await here.press(*"twice")
+        await here.press("enter")
+        assert "24,960 rows instead of 12,480" in await here.press("enter")
 
 
 async def test_too_small(facts: Catalog) -> None:
     async with seat(figures("acme-tall"), lambda: facts) as here:
         await here.settle()
+        frames = []
+        for width, height in ((59, 24), (80, 15), (20, 6)):
+            await here.pilot.resize_terminal(width, height)
+            frames.append(f"{width}x{height}\n{await here.settle()}")
+        check("too-small", "\n\n".join(frames))
         await here.pilot.resize_terminal(59, 16)
         assert "planner needs 60 x 16" in await here.settle()
         await here.pilot.resize_terminal(60, 15)
@@ -378,17 +435,22 @@ async def test_letters_go_into_the_field_and_quit_nothing(facts: Catalog) -> Non
         text = await here.press(*"quest?")
         assert "quest?" in text
         assert here.app.is_running
-        assert "q Quit" not in text
-        assert "q Quit" in await here.press("escape")
+        assert "  q Quit" not in text
+        assert "  q Quit" in await here.press("escape")
 
 
-async def test_a_prompt_that_is_missing_can_be_typed(facts: Catalog, tmp_path: Path) -> None:
-    rows = tmp_path / "rows.csv"
-    rows.write_text("a,b\nsome words here,some other words\n" * 3, encoding="utf-8")
-    async with seat(Job(workload=rows, models=("acme-tall",)), lambda: facts) as here:
-        text = await here.settle()
+async def test_a_prompt_that_is_missing_can_be_typed(
+    facts: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.csv").write_text(
+        "a,b\nsome words here,some other words\n" * 3, encoding="utf-8"
+    )
+    async with seat(Job(workload=Path("rows.csv"), models=("acme-tall",)), lambda: facts) as here:
+        text = await here.sizes()
         assert here.state() is State.FAILED
-        assert "more than one column" in text
+        check("columns", text)
+        await here.pilot.resize_terminal(80, 24)
         text = await here.press("p")
         assert "columns: {{ a }}  {{ b }}" in text
         await here.pilot.press(*"Say ", "tab")
@@ -406,12 +468,38 @@ async def test_a_broken_pricing_file_is_said(facts: Catalog) -> None:
     def broken() -> Catalog:
         raise InputError.of("bad-price", "the price is not a number", where="acme.yaml:7")
 
-    for job_ in (None, figures()):
+    for job_ in (figures(), None):
         async with seat(job_, broken) as here:
-            text = await here.settle()
+            text = await here.sizes()
             assert here.state() is State.FAILED
             assert "the price is not a number" in text
             assert "acme.yaml:7" in text
+            if job_ is not None:
+                check("broken-prices", text)
+
+
+async def test_a_form_on_a_broken_pricing_file_says_so(facts: Catalog) -> None:
+    """The catalog is asked when the form is taken: that is no crash, and nothing is lost."""
+    broken = True
+
+    def loader() -> Catalog:
+        if broken:
+            raise InputError.of("bad-price", "the price is not a number", where="acme.yaml:7")
+        return facts
+
+    async with seat(figures(), loader) as here:
+        await here.settle()
+        await here.press("e")
+        await here.press("ctrl+u", *"12h", "enter")
+        assert "the price is not a number" in await here.settle()
+        broken = False
+        assert "due in 12h" in await here.press("enter")
+    broken = True
+    async with seat(None, loader) as here:
+        await here.settle()
+        await here.press("escape", "escape", "t")
+        await here.press(*"100", "tab", *"50", "tab", *"10", "enter")
+        assert "the price is not a number" in await here.settle()
 
 
 async def test_words_of_a_file_are_no_markup(facts: Catalog, tmp_path: Path) -> None:
