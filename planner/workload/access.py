@@ -41,6 +41,7 @@ SCAN_EVERY = 256
 """Blocks between two calls of the progress function."""
 
 _AT_START = 2
+_END = 64
 _IRREGULAR = re.compile(rb"\n(?:(?<!}\n)(?<!}\r\n)|(?=[^{]))")
 """A newline that does not stand between } and {; one that ends the data may."""
 _BLANK_LINE = re.compile(rb"\n[ \t\r\f\v]*(?=\n)")
@@ -64,7 +65,7 @@ class Span(NamedTuple):
     @property
     def blank(self) -> bool:
         """Whether it is an empty line, which is no row."""
-        return not self.raw.strip()
+        return self.raw.isspace()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,11 +253,21 @@ class _Braces:
 
     def _part(self, part: bytes) -> None:
         """Some more of the line."""
-        visible = part.strip()
-        if visible:
+        first, last = _visible_ends(part)
+        if first:
             if self._opened is None:
-                self._opened = visible.startswith(b"{")
-            self._closed = visible.endswith(b"}")
+                self._opened = first == b"{"
+            self._closed = last == b"}"
+
+
+def _visible_ends(text: bytes) -> tuple[bytes, bytes]:
+    """The first and last byte that is no white space; empty where all is.
+
+    Without a copy of the text, which may be of many megabytes, unless its ends are blank.
+    """
+    first = text[:_END].lstrip() or text.lstrip()
+    last = text[-_END:].rstrip() or text.rstrip()
+    return first[:1], last[-1:]
 
 
 def _header(path: Path, *, named: bool) -> bytes:
@@ -316,8 +327,8 @@ class Access:
         """Whether it is one of the lines that the scan found to be no rows."""
         if not self._braced or len(span.raw) > readers.MAX_RECORD:
             return False
-        visible = span.raw.strip()
-        return bool(visible) and not (visible.startswith(b"{") and visible.endswith(b"}"))
+        first, last = _visible_ends(span.raw)
+        return bool(first) and not (first == b"{" and last == b"}")
 
     def place(self, span: Span) -> tuple[int, int]:
         """(number of the row, number of its first line), both from 1."""
