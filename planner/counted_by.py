@@ -140,7 +140,7 @@ def bill(counter: tokens.Counter, counted: Counted, learned: Evidence | None) ->
     if learned is None or pairs is None or pairs.ratio is None or pairs.rows < FEWEST_ROWS:
         return counter
     tally = counted.tallies[counter.encoding]
-    ratio, mid = pairs.ratio, counter.band(tally.mix()).mid
+    ratio, mid = pairs.ratio, counter.band_of(tally).mid
     said = f"billed {float(ratio):.3f} x the count, {pairs.rows:,} rows, {learned.said}"
 
     def told(low: Fraction, mid: Fraction, high: Fraction) -> tokens.Counter:

@@ -325,7 +325,7 @@ def _how(job: Job, models: Sequence[Model]) -> counting.How:
 def _shared_prefix(counted: Counted, counter: tokens.Counter) -> int:
     """Tokens with which every prompt begins, as far as the counted rows show it."""
     tally = counted.tallies[counter.encoding]
-    return tokens.stretched(tally.shared_prefix(), counter.band(tally.mix()).mid)
+    return tokens.stretched(tally.shared_prefix(), counter.band_of(tally).mid)
 
 
 def _edges(model: Model) -> tuple[int, ...]:
@@ -559,6 +559,7 @@ def maps(answer: Estimate, *models: str) -> Mapping[str, tuple[tuple[Cell, ...],
             case,
             deadlines,
             list(dict.fromkeys(max(1, round(case.profile.rows.value * x)) for x in MAP_VOLUMES)),
+            look,
         )
         for case in answer.cases
         if not models or case.profile.model in models

@@ -477,7 +477,7 @@ class Estimator:
         self.tally = tokens.Tally(counter.encoding)
         for request in first:
             self.tally.add(request)
-        self.band = counter.band(self.tally.mix())
+        self.band = counter.band_of(self.tally)
 
     def tokens(self, request: Request) -> tuple[int, int]:
         """Expected and upper size of a row; UnsendableError where nobody can count it."""

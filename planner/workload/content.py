@@ -322,8 +322,9 @@ class Survey:
     """Accumulates the content mix of a stream of texts, at a cost that grows with its logarithm.
 
     Marks stand along the tokens of the stream, the further apart the more has passed; a text
-    is judged when a mark falls into it, and speaks for the tokens between the marks. So every
-    token counts alike, in long texts and in short ones. Short texts that were picked are
+    is picked when a mark falls into it, and speaks for the tokens between the marks. So every
+    token counts alike, in long texts and in short ones. What was picked is judged when the mix
+    is asked for, since who counts with the model's own vocabulary never does. Short texts are
     pooled until there is `ENOUGH` to judge, since ten words seldom show their kind.
     """
 
@@ -331,6 +332,7 @@ class Survey:
         self._tokens: Counter[Content] = Counter()
         self._passed = 0
         self._mark = 0
+        self._picked: list[tuple[str, int]] = []
         self._pool: list[str] = []
         self._pooled_tokens = 0
 
@@ -342,10 +344,13 @@ class Survey:
         step = self._passed // JUDGED + 1
         spoken_for = ((self._passed - 1 - self._mark) // step + 1) * step
         self._mark += spoken_for
+        self._picked.append((excerpt(text), spoken_for))
+
+    def _judge(self, text: str, tokens: int) -> None:
         if len(text) >= ENOUGH:
-            self._tokens[classify(statistics(excerpt(text)))] += spoken_for
+            self._tokens[classify(statistics(text))] += tokens
         else:
-            self._pool_short(text, spoken_for)
+            self._pool_short(text, tokens)
 
     def _pool_short(self, text: str, tokens: int) -> None:
         self._pool.append(text)
@@ -360,6 +365,9 @@ class Survey:
 
     def mix(self) -> ContentMix:
         """The mix of everything added so far."""
+        for picked in self._picked:
+            self._judge(*picked)
+        self._picked.clear()
         if self._pool:
             self._judge_pool()
         ordered = sorted(self._tokens.items(), key=lambda item: (-item[1], item[0]))

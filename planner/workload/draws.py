@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.errors import InputError
@@ -332,11 +333,11 @@ def _outside(contents: Sequence[str], spans: Sequence[tuple[int, int]]) -> list[
     return [part for part in around if part]
 
 
-def wire_bytes(request: Request) -> int:
-    """Bytes of the request in a batch file: its texts in UTF-8, its media, a JSON envelope."""
-    texts = sum(map(_utf8_size, tokens.parts(request)))
-    return ENVELOPE_BYTES + texts + sum(each.bytes for each in request.media)
-
-
-def _utf8_size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+def wire_bytes(*requests: Request) -> int:
+    """Bytes of requests in a batch file: texts in UTF-8, media, a JSON envelope each."""
+    texts = "".join(chain.from_iterable(map(tokens.parts, requests)))
+    size = len(texts) if texts.isascii() else len(texts.encode(errors="surrogatepass"))
+    media = [
+        each.bytes for request in requests for message in request.messages for each in message.media
+    ]
+    return ENVELOPE_BYTES * len(requests) + size + sum(media)

@@ -328,7 +328,7 @@ def count(
         made = [request for _, request in batch]
         for tally in tallies.values():
             tally.add_all(made)
-        size += sum(map(wire_bytes, made))
+        size += wire_bytes(*made)
         asked = max(asked, *[request.max_output_tokens or 0 for request in made])
         if answer_of is not None:
             given = [answer for row, _ in batch if (answer := answer_of(row)) is not None]
@@ -449,7 +449,7 @@ def sampled_output(
     The ceiling covers the longest answer seen; a sample of n cannot exclude that a share
     1 - 0.05^(1/n) of the rows runs to it, and `said` states that share.
     """
-    band = counter.band(answers.mix())
+    band = counter.band_of(answers)
     lengths: dict[int, int] = {}
     for shape, times in answers.shapes.items():
         length = stretched(shape.text, band.mid)

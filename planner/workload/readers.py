@@ -99,9 +99,7 @@ class _Lines:
     """
 
     def __init__(self, stream: io.BufferedIOBase) -> None:
-        self._stream = stream
-        self._number = 0
-        self._offset = 0
+        self._read = _lines(stream)
         self._again: deque[_Line] = deque()
         self._taken: list[_Line] = []
         self._size = 0
@@ -110,12 +108,16 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._again.popleft() if self._again else self._read()
+        line = self._again.popleft() if self._again else next(self._read)
         self._taken.append(line)
         self._size += line.size
         if self._size > MAX_RECORD and len(self._taken) > 1:
             raise _TooLongError
         return line.text
+
+    def singly(self) -> Iterator[_Line]:
+        """The lines where each is a record of its own."""
+        return self._read
 
     def take(self) -> Sequence[_Line]:
         """The lines read since the last call: those of one record."""
@@ -134,17 +136,19 @@ class _Lines:
         self._again.extendleft(reversed(self.take()))
         return text
 
-    def _read(self) -> _Line:
-        raw = self._stream.readline(MAX_RECORD + 1)
-        if not raw:
-            raise StopIteration
-        self._number += 1
-        offset, self._offset = self._offset, self._offset + len(raw)
-        if len(raw) > MAX_RECORD:
-            self._offset += _discard_line(self._stream, raw)
-            return _Line("", self._number, offset, self._offset - offset, _TOO_LONG)
-        text, fault = _decoded(raw, offset)
-        return _Line(text, self._number, offset, len(raw), fault)
+
+def _lines(stream: io.BufferedIOBase) -> Iterator[_Line]:
+    number = offset = 0
+    while raw := stream.readline(MAX_RECORD + 1):
+        number += 1
+        size = len(raw)
+        if size <= MAX_RECORD:
+            text, fault = _decoded(raw, offset)
+        else:
+            size += _discard_line(stream, raw)
+            text, fault = "", _TOO_LONG
+        yield _Line(text, number, offset, size, fault)
+        offset += size
 
 
 _TOO_LONG = _Fault(f"it is longer than {MAX_RECORD // 1024**2} MiB")
@@ -184,13 +188,11 @@ def _not_utf8(offset: int, byte: int) -> _Fault:
 
 
 def _json_records(lines: _Lines) -> Iterator[_Record]:
-    for text in lines:
-        taken = lines.take()
-        fault = taken[0].fault
-        if fault is None and not text.isspace():
-            yield _Record(taken, *_json_object(text))
+    for line in lines.singly():
+        if line.fault is None and not line.text.isspace():
+            yield _Record((line,), *_json_object(line.text))
         else:
-            yield _Record(taken, None, fault)
+            yield _Record((line,), None, line.fault)
 
 
 def _json_object(text: str) -> tuple[Mapping[str, object] | None, _Fault | None]:
@@ -723,7 +725,7 @@ class Rows:
                     line=first.number,
                     fields=record.fields,
                     offset=first.offset,
-                    size=sum(line.size for line in record.lines),
+                    size=sum([line.size for line in record.lines]),
                 )
             elif record.fault is None:
                 self.blank += 1

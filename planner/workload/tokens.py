@@ -26,7 +26,7 @@ from planner import strict_yaml
 from planner.errors import UnknownFactError, did_you_mean
 from planner.workload import definitions, encodings, plugins, vocabularies
 from planner.workload import media as pictures
-from planner.workload.content import Content, Survey
+from planner.workload.content import Content, ContentMix, Survey
 from planner.workload.encodings import RepeatingTexts
 from planner.workload.media import NO_RULES, UncountableError
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
-    from planner.workload.content import ContentMix
     from planner.workload.media import Media, MediaRules
     from planner.workload.prompt import Request
 
@@ -243,6 +242,10 @@ class Counter:
         said = self._said(mix, low, mid, high)
         return Band(low=low, mid=mid, high=high, said=said, narrowed_by=self.narrowed_by)
 
+    def band_of(self, tally: Tally) -> Band:
+        """The band for a tallied job; what kind of text it is only matters for a ratio."""
+        return self.band(ContentMix() if self.bands is None else tally.mix())
+
     def sizes(self, tally: Tally) -> Histograms:
         """The prompt sizes of a tallied job; a row is its text times the ratio, plus its frame.
 
@@ -250,7 +253,7 @@ class Counter:
         """
         if tally.encoding.name != self.encoding:
             raise ValueError(f"{self.key} counts with {self.encoding}, not {tally.encoding.name}")
-        band = self.band(tally.mix())
+        band = self.band_of(tally)
         rows: tuple[Multiset[int], ...] = (Multiset(), Multiset(), Multiset())
         for each, count in tally.shapes.items():
             if self.grade in OF_THE_JOB:
