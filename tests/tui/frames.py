@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -44,7 +45,8 @@ WRITE = "WRITE_GOLDEN"
 SIZES = ((80, 24), (120, 40), (200, 60))
 
 EQUAL_FRAMES = 3
-MOST_FRAMES = 2000
+PATIENCE = 120.0
+"""Seconds until a screen that never comes is a failure; nothing is measured by it."""
 
 HOUR = 3600.0
 
@@ -109,17 +111,28 @@ class Seat(NamedTuple):
 
     async def settle(self, *, workers: bool = True) -> str:
         """The frame when nothing is left to happen; `workers=False` where one is held."""
-        last, equal = "", 0
-        for _ in range(MOST_FRAMES):
-            await self.pilot.pause()
-            if workers and any(not each.is_finished for each in self.app.workers):
-                continue
-            now = frame(self.app)
-            equal = equal + 1 if now == last else 1
-            last = now
-            if equal >= EQUAL_FRAMES:
-                return last
-        raise AssertionError(f"never still:\n{last}")
+        last, equal, end = "", 0, time.monotonic() + PATIENCE
+        while equal < EQUAL_FRAMES:
+            now = await self._frame(end, "never still")
+            if not workers or all(each.is_finished for each in self.app.workers):
+                equal = equal + 1 if now == last else 1
+                last = now
+        return last
+
+    async def sees(self, said: str) -> str:
+        """The frame in which something is said, whatever runs meanwhile."""
+        end = time.monotonic() + PATIENCE
+        while said not in (now := await self._frame(end, f"never said {said!r}")):
+            assert self.app.is_running, f"never said {said!r}: the program has ended"
+        return now
+
+    async def _frame(self, end: float, complaint: str) -> str:
+        """The next frame; whatever never comes is told with the threads that still run."""
+        await self.pilot.pause()
+        now = frame(self.app)
+        going = [f"{each.group}: {each.state.name}" for each in self.app.workers]
+        assert time.monotonic() < end, f"{complaint}; workers {going}:\n{now}"
+        return now
 
     async def press(self, *keys: str) -> str:
         """Press keys one after the other; the frame they lead to."""

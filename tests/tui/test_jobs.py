@@ -159,16 +159,6 @@ async def planning(
         yield here
 
 
-async def until(here: Seat, said: str) -> str:
-    """The frame in which something is said; a worker may be held by the door meanwhile."""
-    for _ in range(2000):
-        await here.pilot.pause(0.01)
-        text = frame(here.app)
-        if said in text:
-            return text
-    raise AssertionError(f"never said {said!r}:\n{frame(here.app)}")
-
-
 async def test_from_plan_to_the_answers(
     tmp_path: Path, book: Book, vendor: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,7 +170,7 @@ async def test_from_plan_to_the_answers(
         async with planning(tmp_path, vendor, time) as here:
             await here.settle()
             await here.pilot.press("s")
-            await until(here, "Type 40 and Enter")
+            await here.sees("Type 40 and Enter")
             check("submit", await here.sizes(workers=False))
             await here.pilot.resize_terminal(80, 24)
             text = await here.settle(workers=False)
@@ -188,15 +178,15 @@ async def test_from_plan_to_the_answers(
             for part in ("To send: 40 rows of rows.jsonl", "expected", "at most", "leaves"):
                 assert part in said
             await here.pilot.press("4", "enter")
-            assert "That is not the number of rows." in await until(here, "not the number")
+            assert "That is not the number of rows." in await here.sees("not the number")
             assert not server.record.sent or all(e.made is None for e in server.record.sent)
             await here.pilot.press("0", "enter")
-            text = await until(here, "40 at the vendor")
+            text = await here.sees("40 at the vendor")
             assert "~ waiting" in text
             await here.pilot.press("r")
-            await until(here, "40 answered")
+            await here.sees("40 answered")
             await here.pilot.press("f")
-            text = await until(here, "40 of 40 rows are answered")
+            text = await here.sees("40 of 40 rows are answered")
             assert "Done after" in text
     answers = next((tmp_path / "data" / "jobs").glob("*/out/results.jsonl"))
     assert len(answers.read_text(encoding="utf-8").splitlines()) == 40

@@ -18,7 +18,7 @@ from planner.tui.memory import Kept, Remembered
 from planner.tui.welcome import completed
 from planner.workload.draws import StoppedError
 from tests.answers import NOW
-from tests.tui.frames import HOUR, check, figures, frame, line_with, seat
+from tests.tui.frames import HOUR, check, figures, line_with, seat
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,8 +162,7 @@ async def test_esc_keeps_what_was_counted(facts: Catalog, rows: Path) -> None:
         return pipeline.measure(known, job)
 
     async with seat(answering(rows), lambda: facts, measure=partly) as here:
-        while "420 rows so far" not in frame(here.app):
-            await here.pilot.pause()
+        await here.sees("420 rows so far")
         assert here.state() is State.COUNTING
         await here.pilot.press("escape")
         text = await here.settle()
@@ -184,8 +183,7 @@ async def test_quitting_ends_the_count(facts: Catalog, rows: Path) -> None:
         raise AssertionError
 
     async with seat(answering(rows), lambda: facts, measure=endless) as here:
-        while "420 rows so far" not in frame(here.app):
-            await here.pilot.pause()
+        await here.sees("420 rows so far")
         await here.pilot.press("q")
     assert ended.is_set()
 

@@ -19,7 +19,7 @@ from planner.tui.table import CURSOR
 from planner.tui.widgets import Drawn, tone_class
 from planner.workload.draws import StoppedError
 from tests.answers import NOW
-from tests.tui.frames import HOUR, changed, check, figures, frame, line_with, seat
+from tests.tui.frames import HOUR, changed, check, figures, line_with, seat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,8 +95,7 @@ async def test_counting_shows_progress_and_stops(facts: Catalog, tmp_path: Path)
         raise AssertionError
 
     async with seat(Job(workload=rows), lambda: facts, measure=slow) as here:
-        while "420 rows" not in frame(here.app):
-            await here.pilot.pause()
+        await here.sees("420 rows")
         check("counting", await here.sizes(workers=False))
         await here.press("escape")
         assert stopped.is_set()
@@ -118,8 +117,7 @@ async def test_a_closer_count_behind_the_answer(
 
     monkeypatch.setattr(Desk, "counts", held)
     async with seat(figures("acme-tall"), lambda: facts) as here:
-        while "counting more closely" not in frame(here.app):
-            await here.pilot.pause()
+        await here.sees("counting more closely")
         text = await here.sizes(workers=False)
         check("tightening", text)
         assert "Esc stops" in text.splitlines()[2]
