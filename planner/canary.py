@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Final
 from planner import drafting
 from planner.catalog import prices
 from planner.errors import InputError, VendorError
-from planner.handoff import home, spending
+from planner.handoff import home, realtime, spending
 from planner.handoff import plan as plans
 from planner.handoff import rows as sent
 from planner.handoff.billing import Bill, Book
 from planner.handoff.providers import adapters
-from planner.money import Usd, dollars, plus, total
+from planner.money import ZERO, Usd, difference, dollars, plus, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,11 +109,15 @@ class FirstRows:
         for reply in replies:
             if reply.result is not None and reply.result.usage is not None:
                 bill.add(reply.result.usage, priced.lane)
-        known = [line for line in bill.lines if line.amount is not None]
+        known = bill.known
         ledger.bill(job.id, "pilot", known, self.now, shard=turn)  # type: ignore[arg-type]  # their rates are known
         asked = zip(rows, replies, strict=False)
-        doubted = (priced.ceiling(row) for row, reply in asked if _open(priced, reply))
-        ledger.hold(job.id, "pilot", plus(before, total(doubted)))
+        doubted = total(priced.ceiling(row) for row, reply in asked if _open(priced, reply))
+        aside = max(difference(doubted, bill.partly), ZERO)
+        ledger.hold(job.id, "pilot", plus(before, aside))
+        for line in bill.unpriced:
+            told = {"meter": line.meter, "quantity": line.quantity}
+            ledger.note(job.id, realtime.UNPRICED, self.now, **told)
         return Canary(
             asked=len(replies),
             answered=sum(each.kind == "answered" for each in replies),

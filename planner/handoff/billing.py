@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner.handoff.usage import BUCKETS, PROMPT
-from planner.money import Rate, Usd, amount, total
+from planner.money import ZERO, Rate, Usd, amount, plus, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -127,6 +127,8 @@ class Bill:
 
     def __init__(self, book: Book) -> None:
         self.book = book
+        self.partly: Usd = ZERO
+        """Of the known lines, what stands for rows of which another line has no rate."""
         self._quantities: Counter[Key] = Counter()
 
     def count(self, usage: Usage, lane: str) -> None:
@@ -136,16 +138,29 @@ class Bill:
 
     def add(self, usage: Usage, lane: str) -> Usd | None:
         """Count one row; what it cost alone, None where a rate is not known."""
-        keyed = tuple(self.book.metered(usage, lane))
-        for key, quantity in keyed:
-            self._quantities[key] += quantity
-        return sum_of(self.book.line(key, quantity) for key, quantity in keyed)
+        lines = self.book.priced(usage, lane)
+        for line in lines:
+            self._quantities[line.key] += line.quantity
+        cost = sum_of(lines)
+        if cost is None:
+            self.partly = plus(self.partly, sum_of(_known(lines)) or ZERO)
+        return cost
 
     @property
     def lines(self) -> tuple[Line, ...]:
         """All rows by lane, meter and tier, in a stable order."""
         kept = sorted(self._quantities.items(), key=lambda each: order(each[0]))
         return tuple(self.book.line(key, quantity) for key, quantity in kept)
+
+    @property
+    def known(self) -> tuple[Line, ...]:
+        """The lines with an amount."""
+        return tuple(_known(self.lines))
+
+    @property
+    def unpriced(self) -> tuple[Line, ...]:
+        """The lines of which nobody knows what they cost; it is not nothing."""
+        return tuple(each for each in self.lines if each.amount is None)
 
     @property
     def amount(self) -> Usd | None:
@@ -160,6 +175,10 @@ def order(key: Key) -> tuple[str, int, int, str]:
     """Lanes by name, short prompts before long ones, meters as a bill lists them."""
     lane, meter, over = key
     return lane, over or 0, _METER_ORDER.get(meter, len(_METER_ORDER)), meter
+
+
+def _known(lines: Iterable[Line]) -> Iterator[Line]:
+    return (each for each in lines if each.amount is not None)
 
 
 def sum_of(lines: Iterable[Line]) -> Usd | None:

@@ -167,9 +167,8 @@ class Harvest:
     def _charge(self, attempt: Attempt, bill: Bill) -> None:
         """What is known of the bill; the rest of the ceiling stays aside where a rate is not."""
         desk = self._desk
-        known = [each for each in bill.lines if each.amount is not None]
+        known, unpriced = bill.known, bill.unpriced
         billed = total(each.amount for each in known if each.amount is not None)
-        unpriced = [each for each in bill.lines if each.amount is None]
         aside = max(difference(attempt.ceiling, billed), ZERO) if unpriced else ZERO
         desk.ledger.bill(
             desk.job.id,

@@ -45,6 +45,10 @@ REFUSED: Final = "vendor refused"
 """Event of the ledger: a run stopped because of what the vendor said of the key or the account."""
 
 
+UNPRICED: Final = "unpriced"
+"""Event of the ledger: a meter was used that has no rate."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
     """The job whose rows are sent; whoever has one holds the job's lock."""
@@ -87,8 +91,8 @@ def send(
     ledger.check_account(ledger.job(leg.job), vendor.account)
     journal = Journal(leg.folder)
     try:
-        charge(leg, journal.standing.held)
-        spent, cap = _spent_otherwise(leg, journal), ledger.job(leg.job).cap
+        spent = _spent_otherwise(leg, charge(leg, journal.standing.held))
+        cap = ledger.job(leg.job).cap
         ledger.hold(leg.job, "realtime", _at_most(leg, journal, spent, cap))
         runner = Runner(
             vendor,
@@ -110,7 +114,7 @@ def send(
         outcome = drive(runner, rows, vendor)
         if outcome.refused:
             ledger.note(leg.job, REFUSED, leg.clock.now(), because=outcome.stopped)
-        charge(leg, plus(journal.standing.held, journal.standing.out))
+        charge(leg, plus(journal.standing.held, journal.standing.out), narrate)
     finally:
         journal.close()
     return outcome
@@ -159,26 +163,38 @@ def _lately(leg: Leg, since: datetime) -> list[Take]:
 # --- money ------------------------------------------------------------------------------
 
 
-def charge(leg: Leg, held: Usd) -> None:
-    """What the journal says was used, as the ledger's bill of this leg; and what stays in doubt.
+def charge(leg: Leg, held: Usd, narrate: Callable[[Progress | Said], None] | None = None) -> Usd:
+    """What the journal says was used, as the ledger's bill of this leg; what all of it commits.
 
-    The same journal gives the same bill, so it may be done again after a kill.
+    `held`: ceilings of what is in doubt, and of answers with a meter that has no rate; of these
+    what is known is billed, and the rest of the ceiling stays set aside. The same journal gives
+    the same bill, so it may be done again after a kill.
     """
     bill = Bill(Book.of(leg.plan))
     for entry in journals.replies(leg.folder):
         if entry.result is not None and entry.result.usage is not None:
             bill.add(entry.result.usage, leg.direct.lane)
-    known = [each for each in bill.lines if each.amount is not None]
+    known, aside = bill.known, max(difference(held, bill.partly), ZERO)
     leg.ledger.bill(leg.job, "realtime", known, leg.clock.now())  # type: ignore[arg-type]  # their rates are known
-    leg.ledger.hold(leg.job, "realtime", held)
+    leg.ledger.hold(leg.job, "realtime", aside)
+    _tell_unpriced(leg, bill, narrate or (lambda _said: None))
+    return plus(total(each.amount for each in known if each.amount is not None), aside)
 
 
-def _spent_otherwise(leg: Leg, journal: Journal) -> Usd:
+def _tell_unpriced(leg: Leg, bill: Bill, narrate: Callable[[Progress | Said], None]) -> None:
+    """Meters without a rate, into the record and to whoever listens; each quantity once."""
+    told = [each.facts for each in leg.ledger.events(leg.job) if each.kind == UNPRICED]
+    for line in bill.unpriced:
+        facts = {"meter": line.meter, "quantity": line.quantity}
+        if facts not in told:
+            leg.ledger.note(leg.job, UNPRICED, leg.clock.now(), **facts)
+            text = f"no rate is known for {line.meter}: {line.quantity:,} tokens at their ceilings"
+            narrate(runners.Said(text=text))
+
+
+def _spent_otherwise(leg: Leg, mine: Usd) -> Usd:
     """Billed, set aside and perhaps to be paid twice by the other legs of the job."""
-    committed = spending.purse(leg.ledger, leg.ledger.job(leg.job)).committed
-    own = total(each.amount for each in leg.ledger.billed(leg.job) if each.leg == "realtime")
-    mine = plus(own, journal.standing.held)
-    return difference(committed, mine)
+    return difference(spending.purse(leg.ledger, leg.ledger.job(leg.job)).committed, mine)
 
 
 def _at_most(leg: Leg, journal: Journal, spent: Usd, cap: Usd | None) -> Usd:

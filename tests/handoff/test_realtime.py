@@ -17,12 +17,13 @@ from planner.errors import InputError
 from planner.handoff import followup, realtime, results, spending
 from planner.handoff import journal as journals
 from planner.handoff import runner as runners
+from planner.handoff.billing import Book
 from planner.handoff.ledger import Ledger
 from planner.handoff.providers import vendors
-from planner.handoff.rows import Prices, Row
+from planner.handoff.rows import Prices, Row, rows_of
 from planner.handoff.usage import Usage
-from planner.handoff.vendor import Account, Reply
-from planner.money import ZERO, Usd
+from planner.handoff.vendor import Account, Reply, RowResult
+from planner.money import ZERO, Usd, plus, total
 from tests.answers import NOW
 from tests.handoff.direct_world import LANE, Made, made
 from tests.handoff.virtual import Vendor, VirtualLoop
@@ -172,6 +173,46 @@ def test_a_row_of_few_bytes_and_many_tokens_has_the_ceiling_of_its_tokens(job: M
     row = Row(index=0, custom_id="x-0", body=b'{"url":"a picture"}', tokens=1600)
     used = Usage(input=1600, output=job.plan.request.max_output_tokens)
     assert priced.ceiling(row) == priced.billed(used)
+
+
+@pytest.mark.parametrize("afford", [None, 20])
+def test_answers_that_cannot_be_priced_count_at_their_ceilings(
+    job: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, afford: int | None
+) -> None:
+    """A meter without a rate is not free: as much as its row may cost stays under the cap."""
+    right = Book.rate
+
+    def unknown(self: Book, key: Any) -> Any:
+        return None if key[1] == "cache_read" else right(self, key)
+
+    monkeypatch.setattr(Book, "rate", unknown)
+    usage = Usage(input=10, cache_read=5, output=9)
+
+    def cached(id_: str, _n: int) -> Reply:
+        result = RowResult(custom_id=id_, outcome="succeeded", text="x", usage=usage)
+        return Reply(kind="answered", raw=b"{}", result=result)
+
+    priced = Prices.of(job.plan, LANE)
+    rows = rows_of(job.folder, job.shards, "params")
+    ceilings = sorted((priced.ceiling(row) for row in rows), reverse=True)
+    cap = None if afford is None else total(ceilings[:afford])
+    desk = Desk(tmp_path, job, cap)
+    outcome = desk.run(cached)
+    assert (outcome.left > 0) == (afford is not None)
+    assert outcome.unpriced == outcome.done > 0
+    spent = desk.ledger.exposure(desk.plan.nonce)
+    row = Usage(input=10, output=9)
+    assert (known := priced.billed(row)) is not None
+    assert spent.billed == known * outcome.done
+    assert plus(spent.billed, spent.in_flight) == outcome.held
+    if cap is None:
+        assert outcome.held == total(ceilings)
+    else:
+        assert outcome.held <= cap
+    notes = [each for each in desk.ledger.events(desk.plan.nonce) if each.kind == "unpriced"]
+    assert [each.facts["meter"] for each in notes] == ["cache_read"]
+    desk.run(cached)
+    assert desk.ledger.exposure(desk.plan.nonce) == spent, "another look changes nothing"
 
 
 def test_doubts_stay_set_aside(job: Made, tmp_path: Path) -> None:
