@@ -559,7 +559,6 @@ def maps(answer: Estimate, *models: str) -> Mapping[str, tuple[tuple[Cell, ...],
             case,
             deadlines,
             list(dict.fromkeys(max(1, round(case.profile.rows.value * x)) for x in MAP_VOLUMES)),
-            look,
         )
         for case in answer.cases
         if not models or case.profile.model in models
