@@ -20,6 +20,7 @@ from planner.decision.requirements import Requirements
 from planner.errors import InputError, PlannerError, Problem, UnknownFactError, did_you_mean
 from planner.handoff import plan as plans
 from planner.money import Usd, difference
+from planner.words import counted
 from planner.workload.profile import End, Sizes
 
 if TYPE_CHECKING:
@@ -245,7 +246,7 @@ def _sources(catalog: Catalog, job: JobAnswer) -> Iterator[Source]:
 def _warnings(whole: Budget, made: Sequence[JobAnswer], evidence: Freshness) -> Iterator[str]:
     for gap in whole.gaps:
         yield (
-            f"{gap.job}: {gap.rows:,} rows from {gap.start} on have no price and are in no total: "
+            f"{gap.job}: no price from {gap.start} on, so {counted(gap.rows, 'row')} in no total: "
             f"{gap.why} (from: and until: keep a job to its months; another job takes the rest)"
         )
     for each in made:
@@ -323,8 +324,8 @@ class _Job:
         """The job on each of its models; in the budgeted lane where the vendor has it."""
         models = self._models()
         made = self._measured(tuple(models))
-        for model, counted in zip(models.values(), made.profiles, strict=True):
-            profile = self._profile(counted)
+        for model, whole in zip(models.values(), made.profiles, strict=True):
+            profile = self._profile(whole)
             lane = self.lane if self.lane in model.lanes else model.lanes[0]
             alone = replace(made, models=(model,), profiles=(profile,))
             yield alone, self._line(model, lane, profile)

@@ -24,6 +24,7 @@ from planner.handoff import home, keys, policy, states
 from planner.handoff.ledger import Ledger
 from planner.handoff.providers import vendors, wire
 from planner.money import dollars
+from planner.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -177,9 +178,10 @@ def _catalog(load: Callable[[], Catalog], now: datetime) -> Iterator[Finding]:
     sources = [each for vendor in catalog.providers for each in vendor.sources.values()]
     age = freshness(sources, on=now.date())
     models = sum(len(vendor.models) for vendor in catalog.providers)
-    said = f"{len(catalog.providers)} vendors, {models} models, {catalog.digest[:19]}"
+    vendors = counted(len(catalog.providers), "vendor")
+    said = f"{vendors}, {counted(models, 'model')}, {catalog.digest[:19]}"
     if age.oldest is not None:
-        said += f"; oldest source read {age.oldest.read}, {age.age_days} days ago"
+        said += f"; oldest source read {age.oldest.read}, {counted(age.age_days or 0, 'day')} ago"
     old = len(age.warnings) + len(age.refusals)
     if old:
         yield _note("catalog", f"{said}; {old} sources are old: planner prices audit")
@@ -214,14 +216,14 @@ def _ledger(ledger: Ledger, data: Path) -> Iterator[Finding]:
         yield _wrong("ledger", each)
     jobs = ledger.jobs()
     if not faults:
-        yield _ok("ledger", f"whole; {len(jobs)} jobs in {data}")
+        yield _ok("ledger", f"whole; {counted(len(jobs), 'job')} in {data}")
     for job in jobs:
         doubted = [e for e in ledger.attempts(job.id) if e.state in states.IN_DOUBT]
         if doubted:
             yield _wrong(
                 "doubt",
-                f"job {job.id}: {len(doubted)} shards may have been sent; planner resume "
-                f"{job.id} finds out",
+                f"job {job.id}: {counted(len(doubted), 'shard')} may have been sent; "
+                f"planner resume {job.id} finds out",
             )
         elif job.state == "stopped":
             yield _note("stopped", f"job {job.id}: {job.stopped_because}")

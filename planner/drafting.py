@@ -26,7 +26,7 @@ from planner.handoff import plan as plans
 from planner.handoff.pacing import Direct, Pace
 from planner.handoff.providers import adapters, vendors
 from planner.money import Usd, difference, dollars
-from planner.words import duration, iso, percent
+from planner.words import counted, duration, iso, least, percent
 from planner.workload import profile as profiles
 from planner.workload import prompt as prompts
 from planner.workload import readers, sources
@@ -183,7 +183,8 @@ def _workload(answer: Estimate, wishes: Wishes, folder: Path) -> dict[str, Any]:
     if job.of_rows is not None and job.of_rows != facts.rows:
         raise InputError.of(
             "of-rows",
-            f"the file is a sample of {job.of_rows:,} rows, and a plan is of the rows themselves",
+            f"the file is a sample of {counted(job.of_rows, 'row')}, and a plan is of the rows "
+            "themselves",
             hint="name the whole file, without --of-rows",
         )
     return {
@@ -298,8 +299,8 @@ def _given_up(option: Option, best: Option) -> Iterator[str]:
     mine, its = option.p_deadline, best.p_deadline
     if mine is not None and its is not None and mine != its:
         yield (
-            f"{percent(mine.mean)} (at least {percent(mine.low)}) by the deadline, "
-            f"not {percent(its.mean)} (at least {percent(its.low)})"
+            f"{percent(mine.mean)} ({least(mine.low)}) by the deadline, "
+            f"not {percent(its.mean)} ({least(its.low)})"
         )
     p95, other = option.finish.p95, best.finish.p95
     if p95 is not None and other is not None and p95 != other:

@@ -19,6 +19,7 @@ from planner.handoff.policy import Sending
 from planner.handoff.providers import vendors
 from planner.handoff.providers.kept_counts import KeptCounts
 from planner.handoff.vendor import AmbiguousError, NotSentError, RefusedError
+from planner.words import counted
 from planner.workload.calibration import MOST_CHARACTERS, Reply, UnansweredError
 from planner.workload.tokens import Grade
 
@@ -108,7 +109,7 @@ class Measuring:
         policy.check(self._rules, replace(sending, account=vendor.account))
         free = vendors.COUNTS[model.provider].free
         self._say(
-            f"measuring {model.id}: {len(inquiry.pieces):,} pieces of the rows "
+            f"measuring {model.id}: {counted(len(inquiry.pieces), 'piece')} of the rows "
             f"({inquiry.characters:,} characters) go to {vendors.about(model.provider).name} at "
             f"{sending.base_url}, which counts their tokens"
             f"{' free of charge' if free else '; that this is free is not established'} "

@@ -342,7 +342,8 @@ def _large_enough(job: Job, counted: Counted) -> None:
     if job.of_rows is not None and job.of_rows < counted.rows:
         raise InputError.of(
             "of-rows",
-            f"--of-rows {job.of_rows:,} is less than the {counted.rows:,} rows in the file",
+            f"--of-rows {job.of_rows:,} is less than the {words.counted(counted.rows, 'row')} in "
+            "the file",
             hint="the file is a sample of the larger job: give the size of that",
         )
 
@@ -614,7 +615,8 @@ def _assumptions(measured: Measured, job: Job) -> Iterator[str]:
     asked = {job.output.limit, measured.asked_limit}
     for ceiling in dict.fromkeys(one.output.ceiling for one in measured.profiles):
         given = "as given" if ceiling in asked else "taken from the expected length"
-        yield f"each answer is limited to {ceiling:,} tokens ({given}): it goes into the request"
+        most = words.counted(ceiling, "token")
+        yield f"each answer is limited to {most} ({given}): it goes into the request"
     demand = job.requirements
     timed = [one for one in measured.profiles if one.latency is not None]
     if demand.latency is None:
@@ -631,7 +633,8 @@ def _assumptions(measured: Measured, job: Job) -> Iterator[str]:
             f"a realtime answer takes {took} s on average ({timing.ASSUMED_FIRST_TOKEN:g} s + "
             f"output / {timing.ASSUMED_TOKENS_PER_SECOND:g} a second, assumed, grade D): --latency"
         )
-    yield f"{100 * demand.failure_rate:g}% of realtime attempts fail, {demand.retries} retries"
+    failing = words.portion(demand.failure_rate)
+    yield f"{failing} of realtime attempts fail, {words.counted(demand.retries, 'retry')}"
     for provider in dict.fromkeys(model.provider for model in measured.models):
         if demand.tier(provider) is None:
             yield f"{provider}: the lowest usage tier that it publishes (--tier {provider}=NAME)"

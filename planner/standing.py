@@ -20,7 +20,7 @@ from planner.handoff import build as builds
 from planner.handoff import home, journal, states
 from planner.handoff import plan as plans
 from planner.handoff.ledger import Ledger
-from planner.words import counted
+from planner.words import batches, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -157,7 +157,7 @@ def purge(ledger: Ledger, name: str, now: datetime) -> tuple[Job, int]:
         if waiting:
             raise InputError.of(
                 "job-out",
-                f"{len(waiting)} batches of job {job.id} are not home yet",
+                f"not home yet of job {job.id}: {batches(len(waiting))}",
                 hint=f"planner resume {job.id}, or planner cancel {job.id}",
             )
         _apart(ledger, job)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from decimal import Decimal
+    from fractions import Fraction
 
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -54,6 +56,19 @@ def percent(share: float) -> str:
     return f"{int(share * 100 + _ROUNDING)} %"
 
 
+def least(share: float) -> str:
+    """The lower end of a probability, rounded down: `at least 89 %`, and 99 % at the most."""
+    return f"at least {int(min(share, HIGHEST_SHOWN) * 100 + _ROUNDING)} %"
+
+
+def portion(share: float | Fraction | Decimal, *, signed: bool = False) -> str:
+    """A share that was counted or given, and no probability: `50 %`, `4.2 %`, `+0.5 %`."""
+    tenths = round(share * 1000)
+    sign = "-" if tenths < 0 else "+" if signed and tenths else ""
+    whole, rest = divmod(abs(tenths), 10)
+    return f"{sign}{whole:,}{f'.{rest}' if rest else ''} %"
+
+
 def compact(count: int) -> str:
     """A count as `8,400`, `12.5k`, `3.40M`, `1.20B`: three digits from ten thousand on."""
     if count < WHOLE_COUNTS:
@@ -69,8 +84,22 @@ _UNITS = ((10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
 def counted(count: int, what: str) -> str:
-    """`1 row`, `7,473 rows`."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+    """`1 row`, `7,473 rows`, `2 batches`, `0 retries`: a regular noun goes in, in the singular."""
+    return f"{count:,} {what if count == 1 else plural(what)}"
+
+
+def batches(count: int) -> str:
+    """`1 batch`, `3 batches`: the one noun that is a lane's id as well has its place here."""
+    return counted(count, "batch")
+
+
+def plural(noun: str) -> str:
+    """The plural of a regular noun, which may have words before it."""
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return f"{noun}es"
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"
 
 
 def aged(days: int) -> str:

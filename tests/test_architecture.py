@@ -194,6 +194,7 @@ WORDS = {
     ("planner/handoff/records.py", "batch"): "the leg of a job whose rows went as batches",
     ("planner/report/bill.py", "together"): "what stands before a sum",
     ("planner/tui/support.py", "batch"): "the title of a column",
+    ("planner/words.py", "batch"): "a noun that is counted",
     ("planner/workload/prompt.py", "batch"): "the format of a file of ready-made requests",
     ("planner/workload/readers.py", "batch"): "the format of a file of ready-made requests",
 }

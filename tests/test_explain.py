@@ -33,7 +33,7 @@ tall/heap>plain: + meets
      32,978  output tokens    x $4/M  = $0.13  plain
     = $1.05 expected ($1.0484015); 95 % interval $0.90 to $1.80, ceiling $2.60
   time: typical 30m, 95 % by 2h, window 2h
-    1 batches of 1,000 rows at the most, 1 at once, 1 waves
+    1 batch of 1,000 rows at the most, 1 at once, 1 wave
   deadline in 2h: >99 %, 80 % interval 98 % to >99 %; 95 % asked for
     switch at 13:47 UTC, after 108m: the deadline less the time to cancel and the quoted time to run
     every row again
@@ -47,7 +47,7 @@ tall/heap>plain: + meets
     read 2026-10-01, your own pricing/acme.yaml: https://acme.example/limits
   pace of plain: an attempt takes 1 of rpm, 1,000 of itpm, 200 of otpm on average
     and 5 s (CV 0.5), as given
-    55 at once, as many as keep the limits busy; 1 attempts a row (0 fail, 2 retries)
+    55 at once, as many as keep the limits busy; 1 attempts a row (0 % fail, 2 retries)
   rates of heap:
     input: 1 (list) x 0.5 (heap) = 0.5 USD/M [source pricing/acme.yaml/list, read 2026-11-01, from
     pricing/acme.yaml]
@@ -67,7 +67,7 @@ tall/heap>plain: + meets
   assumed: rows and prompt tokens as given; every row is taken to be of the mean size
   assumed: answers of 200 tokens on average, as given
   assumed: each answer is limited to 400 tokens (as given): it goes into the request
-  assumed: 0% of realtime attempts fail, 2 retries
+  assumed: 0 % of realtime attempts fail, 2 retries
   assumed: acme: the lowest usage tier that it publishes (--tier acme=NAME)
 """
 """1,000 rows of 1,000 + 200 tokens, due in two hours; one own batch that took half an hour."""

@@ -679,7 +679,7 @@ def test_batches_of_other_tools_become_history(make: Make, provider: str) -> Non
     counter.patch.setenv("PLANNER_DATA", str(elsewhere))
     answer = counter("jobs", "import", provider, *counter.to)
     assert answer.exit_code == 0, answer.err
-    assert "1 batches of" in answer.out
+    assert "new in the history: 1 batch of" in answer.out
     with Ledger.open(elsewhere) as ledger:
         (job,) = ledger.finished()
         assert (job.model, job.rows, job.state) == (MODELS[provider], 12, "ended")

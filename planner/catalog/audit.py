@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from planner.catalog import prices, support
 from planner.catalog.freshness import REFUSE_AFTER_DAYS, WARN_AFTER_DAYS
 from planner.errors import UnknownFactError
+from planner.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,7 +67,7 @@ def _ages(vendor: Provider, on: date) -> Iterator[Finding]:
                 provider=vendor.id,
                 source=source,
                 date=source.read,
-                message=f"{source.id} was read {source.read_as}, {days} days before",
+                message=f"{source.id} was read {source.read_as}, {counted(days, 'day')} before",
             )
 
 
@@ -97,7 +98,7 @@ def _ahead(vendor: Provider, on: date) -> Iterator[Finding]:
                 models=(name,),
                 source=source,
                 date=day,
-                message=f"{name}: {what} on {day}, in {left} day{'s' if left > 1 else ''}",
+                message=f"{name}: {what} on {day}, in {counted(left, 'day')}",
             )
 
 

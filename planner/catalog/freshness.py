@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from planner.words import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
@@ -58,4 +60,5 @@ def freshness(
 
 
 def _aged(source: Source, days: int) -> str:
-    return f"source {source.id} was read {source.read_as}, {days} days before ({source.url})"
+    before = counted(days, "day")
+    return f"source {source.id} was read {source.read_as}, {before} before ({source.url})"

@@ -29,6 +29,7 @@ from planner.cli.flags import (
     write,
 )
 from planner.errors import InputError
+from planner.words import counted, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -240,8 +241,9 @@ class Bar:
         self.drawn, self.shown = now, True
         spent = now - self.started
         left = spent * (self.size - done) / done if done else 0.0
+        share = percent(done / max(1, self.size))
         sys.stderr.write(
-            f"\r\x1b[K{self.doing}: {rows:,} rows, {done / max(1, self.size):.0%}, "
+            f"\r\x1b[K{self.doing}: {counted(rows, 'row')}, {share}, "
             f"{rows / spent:,.0f} rows/s, {left:.0f} s left"
         )
         sys.stderr.flush()

@@ -260,12 +260,14 @@ def _agreed(handoff: Handoff, arguments: Arguments, now: datetime) -> bool:
     """Show what a yes is given to, and hear it; a job that was agreed to before is not asked."""
     from planner.money import dollars
     from planner.report import handoff as report
+    from planner.words import counted
 
     ready = handoff.ready
     print(report.READY["table"](ready, now), end="", file=sys.stderr)
     if "canary" in arguments:
         most = dollars(handoff.first_rows().ceiling(arguments["canary"]))
-        said = f"  canary    {arguments['canary']} rows in realtime first, at most {most} on top"
+        some = counted(arguments["canary"], "row")
+        said = f"  canary    {some} in realtime first, at most {most} on top"
         print(said, file=sys.stderr)
     if ready.job is not None:
         return True

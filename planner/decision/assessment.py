@@ -17,6 +17,7 @@ from planner.decision.single import Single, cached_variants, expected, expected_
 from planner.decision.timing import Finish, Probability
 from planner.decision.waiting import waiting
 from planner.money import difference, dollars
+from planner.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -240,7 +241,9 @@ def _split(case: Case, batch: Single, base: Single, first: int, deadline: float)
         p_deadline=p,
         grade=later.schedule.grade,
         verdict=verdict(later.schedule, p, deadline, sure),
-        risks=(f"{first:,} rows in realtime beside {rest:,} in batch, from two pools of limits",),
+        risks=(
+            f"{counted(first, 'row')} in realtime, {rest:,} in batch, from two pools of limits",
+        ),
     )
 
 

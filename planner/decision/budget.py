@@ -13,8 +13,9 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from planner.decision.forecast import THOUSAND, Driver, Figure, after, ends_of, summed
+from planner.decision.forecast import Driver, Figure, after, ends_of, summed
 from planner.money import ZERO, Usd, difference, dollars, plus, scaled, total
+from planner.words import portion
 from planner.workload.profile import End
 
 if TYPE_CHECKING:
@@ -275,7 +276,7 @@ def _totals(budget: Budget, rails: Guardrails, baseline: Usd | None) -> Iterator
         yield Breach(
             guardrail="increase",
             message=f"{dollars(expected)} is {dollars(difference(expected, baseline))} over the "
-            f"baseline of {dollars(baseline)}, more than the {percent_of(rails.increase)} allowed",
+            f"baseline of {dollars(baseline)}, more than the {portion(rails.increase)} allowed",
         )
 
 
@@ -289,10 +290,3 @@ def _units(budget: Budget, rails: Guardrails) -> Iterator[Breach]:
                 message=f"{each.line.name} costs {dollars(unit.at(rails.on))} per 1,000 rows "
                 f"({rails.on}), over the {dollars(limit)} allowed",
             )
-
-
-def percent_of(share: Fraction) -> str:
-    """A share as `2.5 %`, to one decimal."""
-    tenths = round(share * THOUSAND)
-    sign, tenths = ("-" if tenths < 0 else ""), abs(tenths)
-    return f"{sign}{tenths // 10}{f'.{tenths % 10}' if tenths % 10 else ''} %"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from planner.decision.cost import CACHE_READ, INPUT, Caching, components
 from planner.money import difference, total
-from planner.words import percent
+from planner.words import portion
 
 if TYPE_CHECKING:
     from planner.catalog import LaneFacts, Model
@@ -104,17 +104,17 @@ def _hits(
     if lane.delivery != "sync":
         low, high = map(Fraction, lane.cache_hits or (0, 1))
         share = min(max(BEST_EFFORT, low), high, most)
-        seen = f"{percent(float(low))} to {percent(float(high))}" if lane.cache_hits else "some"
+        seen = f"{portion(low)} to {portion(high)}" if lane.cache_hits else "some"
         known = "as users report" if lane.cache_hits else "nobody has measured it"
-        said = f"{seen} of them ({known}; {percent(float(share))} is taken, grade D)"
+        said = f"{seen} of them ({known}; {portion(share)} is taken, grade D)"
         return share, min(low, share), max(share, min(high, most)), said
     if demand.cache_hit_share is not None:
         share = min(Fraction(demand.cache_hit_share), most)
-        return share, share, share, f"{percent(float(share))} of them, as given"
+        return share, share, share, f"{portion(share)} of them, as given"
     first = math.ceil(ASSUMED_IN_FLIGHT if in_flight is None else in_flight)
     share = max(Fraction(0), 1 - Fraction(max(1, first), rows))
     said = (
-        f"{percent(float(share))} of them: all but the first {max(1, first):,} in flight, assumed "
+        f"{portion(share)} of them: all but the first {max(1, first):,} in flight, assumed "
         "(grade D): --cache-hit-share"
     )
     return share, min(ASSUMED_LOW, share), share, said

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from planner.decision.options import Option, Verdict
 from planner.money import ZERO, Usd, difference, dollars
-from planner.words import duration, percent
+from planner.words import duration, least, percent, portion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -251,9 +251,7 @@ def _done(option: Option, demand: Requirements) -> str:
     if p is not None and demand.deadline is not None:
         if option.delivery == "sync" and p95 is not None:
             return f", 95 % by {duration(p95)}"
-        return (
-            f", done in {duration(demand.deadline)}: {percent(p.mean)} (at least {percent(p.low)})"
-        )
+        return f", done in {duration(demand.deadline)}: {percent(p.mean)} ({least(p.low)})"
     if p95 is None:
         return ", finish not known"
     return f", 95 % by {duration(p95)}"
@@ -272,14 +270,14 @@ def short(option: Option, demand: Requirements) -> str:
             "likely, not more, before its documented window"
         )
     by = duration(demand.deadline)
-    return f"is {percent(p.mean)} (at least {percent(p.low)}) by {by}"
+    return f"is {percent(p.mean)} ({least(p.low)}) by {by}"
 
 
 def _short(option: Option, demand: Requirements) -> str:
     """The same, with the certainty asked for beside a probability that falls below it."""
     p, said = option.p_deadline, short(option, demand)
     if said.startswith("is ") and p is not None:
-        said = f"{said}; you asked for {percent(demand.confidence)}"
+        said = f"{said}; you asked for {portion(demand.confidence)}"
     return said
 
 

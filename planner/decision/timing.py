@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from planner.decision import realtime, turnaround
 from planner.decision import shipment as shipments
+from planner.words import batches, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -461,13 +462,13 @@ def _delivery_risks(lane: LaneFacts, schedule: Delivered) -> Iterator[str]:
         yield "when it is done was never measured in public, and no window is documented"
     elif last.grade == "D" and not last.degraded:
         yield (
-            f"no public batch of {shipment.rows_per_batch:,} rows was found: the curve of smaller "
-            "ones is shown"
+            f"no public batch of {counted(shipment.rows_per_batch, 'row')} was found: the curve of "
+            "smaller ones is shown"
         )
     if last.degraded:
         yield "a known incident: nothing is expected before the documented window"
     if shipment.waves > 1:
         yield (
-            f"{shipment.batches} batches, {shipment.concurrent} at once ({shipment.held_by} "
-            f"limit): {shipment.waves} waves"
+            f"{batches(shipment.batches)}, {shipment.concurrent} at once "
+            f"({shipment.held_by} limit): {counted(shipment.waves, 'wave')}"
         )

@@ -14,6 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from planner.decision import beta
+from planner.words import portion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -129,7 +130,7 @@ def _deadlines(dated: Sequence[Promise]) -> Iterable[Line]:
         if inside:
             stated = sum(each.p_mean or 0.0 for each in inside) / len(inside)
             hits = sum(bool(each.in_time) for each in inside)
-            claim = f"P from {low:.0%} to {high:.0%}"
+            claim = f"P from {portion(low)} to {portion(high)}"
             yield Line(claim=claim, stated=stated, seen=Share.of(hits, len(inside)))
 
 

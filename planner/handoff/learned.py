@@ -20,6 +20,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from planner.money import Usd, plain
+from planner.words import counted
 from planner.workload.sampling import COVERAGE, student
 
 if TYPE_CHECKING:
@@ -52,10 +53,10 @@ class Pairs:
     def of(cls, pairs: Iterable[tuple[int, int]]) -> Pairs:
         """(counted, billed) prompt tokens of each row."""
         n = c = b = cc = bb = cb = 0
-        for counted, billed in pairs:
-            n, c, b = n + 1, c + counted, b + billed
-            cc, bb = cc + counted * counted, bb + billed * billed
-            cb += counted * billed
+        for ours, theirs in pairs:
+            n, c, b = n + 1, c + ours, b + theirs
+            cc, bb = cc + ours * ours, bb + theirs * theirs
+            cb += ours * theirs
         return cls(rows=n, counted=c, billed=b, counted_squares=cc, billed_squares=bb, products=cb)
 
     def __add__(self, other: Pairs) -> Pairs:
@@ -219,12 +220,12 @@ class Evidence:
     def said(self) -> str:
         """Where it comes from: `a pilot of 100 rows on 2026-11-22`."""
         kind = "pilot" if self.basis == "pilot" else "job"
-        several = f"a {kind}" if self.jobs == 1 else f"{self.jobs} {kind}s"
+        several = f"a {kind}" if self.jobs == 1 else counted(self.jobs, kind)
         if self.basis == "history" and self.jobs > 1:
             several = f"{self.jobs} jobs and pilots"
         there = "" if self.same_rows else " with other rows and the same template"
         when = f"on {self.newest:%Y-%m-%d}" if self.jobs == 1 else f"up to {self.newest:%Y-%m-%d}"
-        return f"{several} of {self.answered:,} answers{there} {when}"
+        return f"{several} of {counted(self.answered, 'answer')}{there} {when}"
 
 
 def evidence(

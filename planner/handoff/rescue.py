@@ -24,7 +24,7 @@ from planner.handoff import runner as runners
 from planner.handoff.desk import BACKOFF_MOST, UNREACHABLE, Step, waiting
 from planner.handoff.vendor import RefusedError
 from planner.money import Usd, plus, scaled
-from planner.words import iso
+from planner.words import counted, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -313,13 +313,13 @@ class Rescue:
 
     def _why(self, because: str | None) -> str:
         unsettled = [each for each in self._desk.attempts if each.state not in states.SETTLED]
-        rows = sum(each.rows for each in unsettled)
+        some = counted(sum(each.rows for each in unsettled), "row")
         said = because or "a batch has not ended"
         if self._both:
-            return f"{said}: its {rows:,} rows were sent again, and may be billed there as well"
+            return f"{said}: what was open ({some}) was sent again, and may be billed there too"
         return (
-            f"{said}: its {rows:,} rows are not sent again, since they may be answered and billed "
-            "there, unless a person says so"
+            f"{said}: what is open of it ({some}) is not sent again, since it may be answered and "
+            "billed there, unless a person says so"
         )
 
     @property

@@ -25,6 +25,7 @@ from planner.decision.realtime import FIRST_WAIT, makespan
 from planner.handoff.pacing import AT_ONCE, CROWDED, Pacer
 from planner.handoff.vendor import Reply, RowResult
 from planner.money import ZERO, Usd, plus
+from planner.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -430,7 +431,9 @@ class Runner:
         """Send nothing more; the first reason stands."""
         if self._stopped is None:
             self._stopped = why
-            self._narrate(Said(text=f"stopping ({why}): {len(self._tasks)} requests are out"))
+            self._narrate(
+                Said(text=f"stopping ({why}): {counted(len(self._tasks), 'request')} out")
+            )
         self._wake.set()
 
     # waiting
@@ -475,7 +478,7 @@ class Runner:
     def _report_lost(self) -> None:
         lost = len(self._journal.lost)
         if lost:
-            text = f"{lost} requests were out when the last run ended: they may be billed"
+            text = f"out when the last run ended, and may be billed: {counted(lost, 'request')}"
             self._narrate(Said(text=text))
         if self._journal.standing.ambiguous > self._most_doubts:
             self._stop(_too_many(self._journal.standing.ambiguous))
@@ -532,7 +535,7 @@ class Runner:
 
 
 def _too_many(doubts: int) -> str:
-    return f"{doubts} requests are in doubt, and may be billed for nothing"
+    return f"in doubt, and may be billed for nothing: {counted(doubts, 'request')}"
 
 
 def carry_out(

@@ -23,7 +23,7 @@ from planner.report.layout import (
     table,
     wrapped,
 )
-from planner.words import compact, counted, iso
+from planner.words import batches, compact, counted, iso, portion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -73,7 +73,7 @@ def _signed(value: Usd | None) -> str:
 
 
 def _share(value: Fraction | None) -> str:
-    return UNKNOWN if value is None else f"{float(value) * 100:+.1f} %"
+    return UNKNOWN if value is None else portion(value, signed=True)
 
 
 def _money(value: Usd | None) -> str:
@@ -96,7 +96,7 @@ def headline(shown: Shown) -> str:
 
 def verdict(shown: Shown) -> str:
     """Whether the variance is small enough."""
-    allowed = f"{float(shown.threshold) * 100:g} %"
+    allowed = portion(shown.threshold)
     if shown.held.variance is None:
         return f"whether it keeps the threshold of {allowed} cannot be said"
     return f"{'OVER' if shown.over else 'within'} the threshold of {allowed}"
@@ -110,13 +110,14 @@ def _why(reason: Reason, held: Reconciliation) -> str:
         "not-run": f"{counted(int(before - after), 'row')} did not run",
         "errored": f"{counted(int(before - after), 'row')} failed, which is not billed",
         "expired": f"{counted(int(before - after), 'row')} expired, which is not billed",
-        "canceled": f"{counted(int(before - after), 'row')} were cancelled",
+        "canceled": f"cancelled: {counted(int(before - after), 'row')}",
         "repeated": f"{counted(int(after - before), 'answer')} to rows that had one: billed twice",
-        "lane": f"{_part(after)} outside {held.plan.choice.lane}, {_part(before)} planned",
+        "lane": f"{portion(after)} outside {held.plan.choice.lane}, {portion(before)} planned",
         "prompt-length": f"prompts of {_mean(after)} tokens, {_mean(before)} planned",
         "tokenizer": f"the vendor counts {float(after):.3f} x the tokens that were counted here",
-        "long-prompts": f"{_part(after)} of the prompt in dearer tiers, {_part(before)} planned",
-        "cache": f"{_part(after)} of the prompt read from a cache, {_part(before)} planned",
+        "long-prompts": f"{portion(after)} of the prompt in dearer tiers, "
+        f"{portion(before)} planned",
+        "cache": f"{portion(after)} of the prompt read from a cache, {portion(before)} planned",
         "output-length": f"answers of {_mean(after)} tokens, {_mean(before)} planned"
         + _aside(held),
         "price": "the prices in force are not those of the plan",
@@ -126,17 +127,15 @@ def _why(reason: Reason, held: Reconciliation) -> str:
     return said[reason.code] + (more if reason.code == "output-length" else "")
 
 
-def _part(share: Fraction) -> str:
-    return f"{float(share) * 100:.1f} %"
-
-
 def _mean(tokens: Fraction) -> str:
     return f"{float(tokens):,.1f}"
 
 
 def _aside(held: Reconciliation) -> str:
     usage = held.actual.usage
-    return f" ({usage.reasoning / usage.written:.0%} reasoning)" if usage.reasoning else ""
+    if not usage.reasoning:
+        return ""
+    return f" ({portion(Fraction(usage.reasoning, usage.written))} reasoning)"
 
 
 def _doubt(held: Reconciliation) -> str:
@@ -276,7 +275,7 @@ def _vendors(held: Reconciliation) -> Iterator[str]:
     totals = held.actual.totals
     wrong = [each for each in totals if each.differs]
     if totals and not wrong:
-        which = "its batch agrees" if len(totals) == 1 else f"all {len(totals):,} batches agree"
+        which = "its batch agrees" if len(totals) == 1 else f"all {batches(len(totals))} agree"
         yield f"The vendor's own total of {which} with the rows, token for token."
     for each in wrong:
         said = "; ".join(f"{n} {theirs:,}, not {ours:,}" for n, theirs, ours in each.differs)

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from planner.decision.budget import percent_of
 from planner.decision.forecast import Driver
 from planner.money import difference, dollars, plain
 from planner.report.layout import UNKNOWN, Column
-from planner.words import aged, duration, percent
+from planner.words import aged, counted, duration, least, percent, portion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -153,7 +152,7 @@ def _swing_words(swing: Swing) -> str:
 def _saved(answer: BudgetAnswer) -> Iterator[str]:
     for each in answer.jobs:
         if each.saved is not None and each.saved > 0:
-            share = percent_of(_share(each.saved, each.realtime.total.expected))
+            share = portion(_share(each.saved, each.realtime.total.expected))
             yield (
                 f"{each.forecast.line.name} in {each.forecast.line.lane} saves "
                 f"{dollars(each.saved)} ({share}) against {each.realtime.line.lane} at list "
@@ -175,24 +174,18 @@ def wait_words(wait: Wait | None) -> str:
     said = [f"typically {duration(finish.p50)}"] if finish.p50 is not None else []
     said += [f"95 % by {duration(finish.p95)}"] if finish.p95 is not None else []
     if wait.deadline is not None and p is not None:
-        said.append(
-            f"within {duration(wait.deadline)}: {percent(p.mean)} (at least {percent(p.low)})"
-        )
+        said.append(f"within {duration(wait.deadline)}: {percent(p.mean)} ({least(p.low)})")
     return f"{', '.join(said) or 'not known'}, grade {wait.option.grade}"
 
 
 def _compared(answer: BudgetAnswer) -> Iterator[str]:
     found = answer.comparison
     if found is not None:
-        share = "" if found.share is None else f" ({_signed_percent(found.share)})"
+        share = "" if found.share is None else f" ({portion(found.share, signed=True)})"
         yield (
             f"Against {found.name}: {signed(found.more)}{share}, from {dollars(found.before)} to "
             f"{dollars(found.now)}."
         )
-
-
-def _signed_percent(share: Fraction) -> str:
-    return f"+{percent_of(share)}" if share > 0 else percent_of(share)
 
 
 def guardrail_line(answer: BudgetAnswer) -> str:
@@ -334,7 +327,7 @@ def _drivers(answer: BudgetAnswer) -> Section:
 
 def _ends(swing: Swing) -> str:
     if swing.driver in (Driver.GROWTH, Driver.REJECTED):
-        return f"{percent_of(swing.at_low)} .. {percent_of(swing.at_high)}"
+        return f"{portion(swing.at_low)} .. {portion(swing.at_high)}"
     return f"{_count(swing.at_low)} .. {_count(swing.at_high)}"
 
 
@@ -489,7 +482,7 @@ def _guardrails(answer: BudgetAnswer) -> Section:
         ("monthly", rails.monthly and dollars(rails.monthly)),
         ("total", rails.total and dollars(rails.total)),
         ("per-1000-rows", rails.per_thousand and dollars(rails.per_thousand)),
-        ("increase", rails.increase is not None and percent_of(rails.increase)),
+        ("increase", rails.increase is not None and portion(rails.increase)),
     )
     broken = {each.guardrail: each.message for each in answer.breaches}
     unknown = broken.pop("price", None)
@@ -516,12 +509,12 @@ def assumptions(answer: BudgetAnswer) -> Iterator[str]:
     """What the figures take for granted, job by job."""
     for each in answer.jobs:
         line = each.forecast.line
-        growth = percent_of(line.growth.expected)
+        growth = portion(line.growth.expected)
         yield (
             f"{line.name}: {_count(line.rows.expected)} rows a run, "
             f"{_count(line.runs.expected)} runs a month, {growth} growth a month (compound), "
-            f"{percent_of(line.rejected.expected)} of the answers rejected and asked again "
-            f"({line.retries} retries at most)"
+            f"{portion(line.rejected.expected)} of the answers rejected and asked again "
+            f"({counted(line.retries, 'retry')} at most)"
         )
         yield from (f"{line.name}: {sentence}" for sentence in each.said)
 

@@ -43,12 +43,12 @@ _EMPTY = "".join({10: "[", 15: "|", 20: "]"}.get(cell, " ") for cell in range(WI
 
 
 def _percent(share: float | None) -> str:
-    return UNKNOWN if share is None else f"{share * 100:.0f} %"
+    return UNKNOWN if share is None else f"{round(share * 100)} %"
 
 
 def _cells(of: Line) -> tuple[str, ...]:
     seen = of.seen
-    sure = f"{seen.low * 100:.0f} to {seen.high * 100:.0f} %"
+    sure = f"{round(seen.low * 100)} to {round(seen.high * 100)} %"
     hits = f"{seen.hits:,} of {seen.n:,}"
     return of.claim, _percent(of.stated), _percent(seen.value), hits, sure, of.judgement
 

@@ -8,6 +8,7 @@ from planner.money import plain
 from planner.report import evidence
 from planner.report.evidence import Json, decimals, listed
 from planner.report.layout import Column, as_json, table, wrapped
+from planner.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,7 +75,7 @@ def text(found: Changes) -> str:
     if not found.steps:
         lines = [f"{head}no change that the catalog knows of"]
     else:
-        count = f"{len(found.steps)} changes" if len(found.steps) > 1 else "1 change"
+        count = counted(len(found.steps), "change")
         lines = [f"{head}{count}; USD per million tokens", ""]
         lines += table(COLUMNS, (cells(step) for step in found.steps))
     notes = list(warnings(found))

@@ -13,7 +13,7 @@ from planner.money import dollars, plain
 from planner.report import evidence
 from planner.report.layout import wrapped
 from planner.report.text import EVIDENCE, arithmetic, mark, span
-from planner.words import clock, duration, percent
+from planner.words import batches, clock, counted, duration, percent, portion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,10 +66,10 @@ def _time(option: Option) -> Iterator[str]:
         f"window {span(finish.bound)}"
     )
     if finish.batches is not None:
-        yield (
-            f"    {finish.batches} batches of {finish.rows_per_batch:,} rows at the most, "
-            f"{finish.concurrent} at once, {finish.waves} waves"
-        )
+        waves = counted(finish.waves or 0, "wave")
+        most = counted(finish.rows_per_batch or 0, "row")
+        count = batches(finish.batches)
+        yield f"    {count} of {most} at the most, {finish.concurrent} at once, {waves}"
     if finish.rate is not None:
         limit = finish.binding or "nothing but the answer's own time"
         yield f"    {finish.rate:.3g} rows a second at the most, held by {limit}"
@@ -88,7 +88,7 @@ def _deadline(answer: Estimate, option: Option) -> Iterator[str]:
         return
     yield (
         f"  deadline in {duration(demand.deadline)}: {percent(p.mean)}, 80 % interval "
-        f"{percent(p.low)} to {percent(p.high)}; {percent(demand.confidence)} asked for"
+        f"{percent(p.low)} to {percent(p.high)}; {portion(demand.confidence)} asked for"
     )
     rescue = option.rescue
     if rescue is None:
@@ -164,9 +164,10 @@ def _pace(case: Case, offer: Offer, cost: Cost | None) -> Iterator[str]:
     how = "as given" if demand.latency else measured
     yield f"    and {load.latency_mean:.3g} s (CV {load.latency_cv:g}), {how}"
     how = "as given" if demand.concurrency else "as many as keep the limits busy"
+    retries = counted(load.retries, "retry")
     yield (
         f"    {load.concurrency} at once, {how}; {load.attempts_per_row:.4g} attempts a row "
-        f"({load.failure_rate:g} fail, {load.retries} retries)"
+        f"({portion(load.failure_rate)} fail, {retries})"
     )
 
 
@@ -176,7 +177,7 @@ def _turnaround(case: Case, offer: Offer, option: Option) -> Iterator[str]:
     if facts is not None:
         yield (
             f"  turnaround of {offer.lane.id}: half within {duration(facts.p50)}, 9 in 10 within "
-            f"{duration(facts.p90)}; counts as {facts.worth} batches"
+            f"{duration(facts.p90)}; counts as {batches(facts.worth)}"
         )
         yield f"  {evidence.line(facts.source)}"
     if rows is None:

@@ -8,7 +8,7 @@ from planner.money import plain
 from planner.report import evidence
 from planner.report.evidence import Json, decimals, listed
 from planner.report.layout import UNKNOWN, Column, as_csv, as_json, markdown, table, wrapped
-from planner.words import compact, duration
+from planner.words import compact, counted, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -173,8 +173,8 @@ def models(answers: Sequence[Sequence[LaneAnswer]]) -> str:
     if not answers:
         return ""
     lines = table(MODEL_COLUMNS, (model_cells(each) for each in answers))
-    counted = "1 model" if len(answers) == 1 else f"{len(answers)} models"
-    count = f"{counted}; + supported, - not, ? unknown; prices in US dollars per million"
+    found = counted(len(answers), "model")
+    count = f"{found}; + supported, - not, ? unknown; prices in US dollars per million"
     return "\n".join([*lines, "", count, *_own(answers)]) + "\n"
 
 

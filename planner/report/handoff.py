@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.money import Usd, dollars, plain
 from planner.report.layout import UNKNOWN, as_json, printable, wrapped
-from planner.words import clock, counted, duration, percent
+from planner.words import batches, clock, counted, duration, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -61,7 +61,7 @@ def _said(it: Ready, now: datetime) -> Iterator[tuple[str, str]]:
     yield "lane", f"{plan.request.model}, {it.lane.title}, {plan.request.endpoint}, {files}"
     yield "cost", _cost(it)
     if it.built.reused:
-        yield "reused", f"{it.built.reused:,} answers of a pilot: those rows are not sent again"
+        yield "reused", f"{counted(it.built.reused, 'answer')} of a pilot: not sent again"
     yield "finish", finish(it, now)
     yield "retention", _retention(it)
     for each in it.announced:
@@ -78,7 +78,7 @@ def _files(it: Ready) -> str:
     count = len(it.built.shards)
     if it.lane.per_batch is None:
         return "one row after the other"
-    return "in 1 batch" if count == 1 else f"in {count:,} batches"
+    return f"in {batches(count)}"
 
 
 def whose(account: Any) -> str:
@@ -169,7 +169,7 @@ def ready_data(it: Ready) -> Json:
 _NEWS: Mapping[str, str] = {
     "uploading": "shard {shard}: storing {bytes:,} bytes at the vendor",
     "stored": "shard {shard}: stored as {file_id}",
-    "sending": "shard {shard}: sending {rows:,} rows",
+    "sending": "shard {shard}: sending {rows}",
     "sent": "shard {shard}: sent, batch {batch}",
     "unknown": "shard {shard}: the reply was lost ({why}); looking for its batch first",
     "looked": "shard {shard}: not found yet",
@@ -190,7 +190,7 @@ _NEWS: Mapping[str, str] = {
         "yours; if you have looked and it is, planner cancel {job} --ours {batch} ends it"
     ),
     "dropped": "what was not sent is given up",
-    "fetched": "shard {shard}: results are here, {rows:,} rows",
+    "fetched": "shard {shard}: results are here, {rows}",
     "short": "shard {shard}: the results are not whole; fetching them again",
     "foreign": "shard {shard}: that batch was somebody else's; looking again",
     "unpriced": "shard {shard}: no rate is known for {meter}",
@@ -225,6 +225,8 @@ def news(it: News) -> str | None:
     if it.kind in SILENT:
         return None
     figures = _Figures(it.figures) | {"shard": it.shard}
+    if "rows" in it.figures:
+        figures["rows"] = counted(it.figures["rows"], "row")
     if "seconds" in it.figures:
         figures["wait"] = duration(it.figures["seconds"])
     said = _NEWS.get(it.kind, it.kind.replace("_", " ")).format_map(_Figures(figures))
@@ -242,7 +244,7 @@ def _outcomes(figures: Mapping[str, Any]) -> str:
 
 def going(rows: Rows, plan: Any, elapsed: float, next_poll: float | None) -> str:
     """A line of progress: rows over of all, time against the plan, when it is asked again."""
-    said = [f"{rows.over:,} of {rows.total:,} rows"]
+    said = [f"{rows.over:,} of {counted(rows.total, 'row')}"]
     p50, p95 = plan.finish.p50, plan.finish.p95
     spent = duration(elapsed)
     if p50 is not None and p95 is not None:
@@ -256,7 +258,7 @@ def going(rows: Rows, plan: Any, elapsed: float, next_poll: float | None) -> str
 
 def pace(it: Progress) -> str:
     """A line of progress of rows that go one by one."""
-    said = [f"{it.done:,} of {it.rows:,} rows"]
+    said = [f"{it.done:,} of {counted(it.rows, 'row')}"]
     if it.per_second is not None:
         said.append(f"{it.per_second:.1f} rows/s")
     if it.left is not None:
@@ -284,15 +286,16 @@ def ended(job: Job, found: Tally, billed: Usd, folder: str, more: FollowUp | Non
     because = f": {job.stopped_because}" if job.stopped_because else ""
     lines = [
         wrapped(
-            f"Job {job.id} is {state}{because}. {succeeded:,} of {found.rows:,} rows are "
-            f"answered, {dollars(billed)} at the plan's rates."
+            f"Job {job.id} is {state}{because}. Answered: {succeeded:,} of "
+            f"{counted(found.rows, 'row')}, {dollars(billed)} at the plan's rates."
         )
     ]
     lines += list(outcomes(found))
     if found.truncated:
-        lines.append(_line("", f"{found.truncated:,} answers ran into their output limit"))
+        lines.append(_line("", f"cut at their output limit: {counted(found.truncated, 'answer')}"))
     if more is not None:
-        said = f"{more.rows:,} rows can be sent again, up to {dollars(Usd(more.plan.cost.ceiling))}"
+        most = dollars(Usd(more.plan.cost.ceiling))
+        said = f"{counted(more.rows, 'row')} can be sent again, up to {most}"
         lines.append(_line("follow-up", f"{said}: planner submit {more.plan_path}"))
     lines.append(_line("answers", folder))
     return "\n".join(lines) + "\n"
@@ -310,7 +313,7 @@ def outcomes(found: Tally) -> Iterator[str]:
     if rest:
         yield _line("others", counted(rest, "row"))
     if found.outcomes["pending"]:
-        yield _line("pending", f"{found.outcomes['pending']:,} rows have no answer yet")
+        yield _line("pending", f"{counted(found.outcomes['pending'], 'row')} without an answer yet")
 
 
 def ended_data(job: Job, found: Tally, billed: Usd, folder: str, more: FollowUp | None) -> Json:
@@ -342,8 +345,8 @@ def rehearsed(it: Rehearsed) -> str:
     found, plan = it.tally, it.ready.plan
     lines = [
         wrapped(
-            f"Rehearsed: {found.outcomes['succeeded']:,} of {found.rows:,} rows answered in "
-            f"{duration(took)} of a clock that leaps, {it.requests:,} calls, "
+            f"Rehearsed: {found.outcomes['succeeded']:,} of {counted(found.rows, 'row')} answered "
+            f"in {duration(took)} of a clock that leaps, {counted(it.requests, 'call')}, "
             f"{it.paid:,} of them made a batch. Nothing was sent, nothing is kept."
         ),
         *outcomes(found),

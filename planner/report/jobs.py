@@ -9,7 +9,7 @@ from planner.handoff import states
 from planner.money import dollars, plain
 from planner.report.handoff import when, whose
 from planner.report.layout import UNKNOWN, Column, as_json, printable, table, wrapped
-from planner.words import clock, counted, duration, iso, percent
+from planner.words import batches, clock, counted, duration, iso, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -277,9 +277,9 @@ def _attempt_data(it: Attempt) -> Json:
 
 def imported(it: Imported, provider: str) -> str:
     """What a vendor's list gave."""
-    said = f"{it.new:,} batches of {provider} are new in the history, {it.known:,} were known"
+    said = f"new in the history: {batches(it.new)} of {provider}; {it.known:,} known before"
     if it.unnamed:
-        said += f", {it.unnamed:,} are left out: nothing says of which model (--model says it)"
+        said += f"; left out: {it.unnamed:,}, since nothing says of which model (--model says it)"
     return wrapped(f"{said}.") + "\n"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from planner.handoff.runner import CAPPED
 from planner.money import Usd, dollars, plain
 from planner.report.layout import as_json, printable, wrapped
-from planner.words import compact, counted
+from planner.words import compact, counted, portion
 from planner.workload.sampling import FEWEST_FOR_BOOTSTRAP, MOST_FOR_BOOTSTRAP
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _said(of: Piloted) -> Iterator[tuple[str, str]]:
         mean, (low, value, high) = found.mean, found.total
         range_ = f"{float(mean.low):,.0f} to {float(mean.high):,.0f}, 95 %, {_method(mean.n)}"
         said = (
-            f"{float(mean.mean):,.0f} tokens an answer on average ({range_}); half are up to "
+            f"{counted(round(mean.mean), 'token')} an answer on average ({range_}); half are up to "
             f"{found.p50:,}, 95 in 100 up to {found.p95:,}, the longest {mean.largest:,}"
         )
         yield "output", said
@@ -79,21 +79,24 @@ def _said(of: Piloted) -> Iterator[tuple[str, str]]:
         f"{compact(found.ceiling)} tokens if every answer runs to its limit of {lesson.limit:,}",
     )
     said = (
-        f"up to {found.unseen:.1%} of the rows may run to the limit: "
+        f"up to {portion(found.unseen)} of the rows may run to the limit: "
         f"{counted(lesson.answered, 'answer')} cannot show a rarer tail"
     )
     yield "unseen", said
     yield "how well", _how_well(found)
     if lesson.times is not None and not of.closed.job.rehearsal:
         times = lesson.times
-        yield "latency", f"{times.mean:.2f} s on average, CV {times.cv:.2f}, {times.n:,} requests"
+        yield (
+            "latency",
+            f"{times.mean:.2f} s on average, CV {times.cv:.2f}, {counted(times.n, 'request')}",
+        )
     ratio = lesson.pairs.ratio
     if ratio is not None:
         half = float(lesson.pairs.half)
         told = f"{lesson.pairs.billed:,} tokens billed, {lesson.pairs.counted:,} counted"
         yield "prompts", f"{told}: {float(ratio):.3f} x (+-{half:.3f})"
         share = Fraction(lesson.cache_read, lesson.pairs.billed)
-        yield "cache", f"{float(share):.0%} of the prompt tokens were read from a cache"
+        yield "cache", f"{portion(share)} of the prompt tokens were read from a cache"
     yield "failed", _failed(found)
 
 
@@ -105,7 +108,7 @@ def _method(n: int) -> str:
 
 def _how_well(found: Findings) -> str:
     half = found.half
-    known = "the mean is not known" if half is None else f"the mean is known within {half:.0%}"
+    known = "the mean is not known" if half is None else f"the mean is known within {portion(half)}"
     if not found.more:
         return known
     return f"{known}; about {counted(found.more, 'row')} more would bring that to 10 %"
@@ -155,13 +158,14 @@ def advice(found: Findings, gate: Fraction) -> Iterator[str]:
     if lesson.truncated:
         longer = 1 << (2 * lesson.limit - 1).bit_length()
         yield (
-            f"NOT READY: {lesson.truncated:,} of {lesson.answered:,} answers hit max_tokens "
-            f"({lesson.limit:,}): ask for shorter ones, or give --max-output-tokens {longer}."
+            f"NOT READY: {lesson.truncated:,} of {counted(lesson.answered, 'answer')} hit "
+            f"max_tokens ({lesson.limit:,}): ask for shorter ones, or give "
+            f"--max-output-tokens {longer}."
         )
     if lesson.failed:
         yield (
-            f"NOT READY: {lesson.failed:,} of {lesson.rows:,} rows failed: the answers above say "
-            "why; mend them, or allow it with --allow-failures SHARE."
+            f"NOT READY: {lesson.failed:,} of {counted(lesson.rows, 'row')} failed: the answers "
+            "above say why; mend them, or allow it with --allow-failures SHARE."
         )
     if not lesson.rows:
         yield "NOT READY: no row was answered."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from planner.handoff import plan as plans
 from planner.money import Usd, difference, dollars, plain, ratio
 from planner.report.layout import Column, as_json, table, wrapped
-from planner.words import clock, compact, counted, duration, percent
+from planner.words import clock, compact, counted, duration, least, percent, portion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -107,7 +107,7 @@ def _times(p50: float | None, p95: float | None, by: str) -> str:
 def _by(plan: Plan, now: datetime, p: Any) -> str:
     if plan.deadline is None or p is None:
         return ""
-    chance = f"{percent(float(p.mean))} (at least {percent(float(p.low))})"
+    chance = f"{percent(float(p.mean))} ({least(float(p.low))})"
     return f"; by {clock(plan.deadline, now)}: {chance}"
 
 
@@ -196,8 +196,7 @@ def _move(name: str, before: Any, after: Any) -> Move:
     step = difference(Usd(other), Usd(one))
     share = None
     if one:
-        moved = ratio(step, one) * 100  # type: ignore[arg-type]  # of any two numbers
-        share = f"{moved:+.1f} %"
+        share = portion(ratio(step, one), signed=True)  # type: ignore[arg-type]  # two numbers
     return Move(field=name, before=before, after=after, change=_signed(name, step), share=share)
 
 
@@ -231,7 +230,7 @@ def diff(before: Plan, after: Plan) -> str:
         Column(title="change", right=True),
         Column(title="", right=True),
     )
-    head = f"{before.id[:SHOWN_ID]} -> {after.id[:SHOWN_ID]}: {len(found)} fields moved"
+    head = f"{before.id[:SHOWN_ID]} -> {after.id[:SHOWN_ID]}: {counted(len(found), 'field')} moved"
     return "\n".join([head, *table(columns, rows)]) + "\n"
 
 

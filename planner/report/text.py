@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from planner.decision.options import Verdict
 from planner.money import dollars, plain
 from planner.report.layout import UNKNOWN, Column, table, wrapped
-from planner.words import aged, clock, compact, counted, duration, percent
+from planner.words import aged, clock, compact, counted, duration, least, percent, portion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,7 +64,7 @@ def _heading(answer: Estimate) -> Iterator[str]:
         yield f"{facts.path.name}: {told}"
     if demand.deadline is not None and answer.job.deadline_at is not None:
         at = clock(answer.job.deadline_at, answer.now)
-        wanted = percent(demand.confidence)
+        wanted = portion(demand.confidence)
         yield f"Deadline: {at}, in {duration(demand.deadline)}; wanted: {wanted}"
     if demand.respond_within is not None:
         yield f"Somebody waits: each answer within {demand.respond_within:g} s"
@@ -136,12 +136,12 @@ def _beyond(flip: Flip, figure: str) -> str:
 
 FLIP_INPUTS: Mapping[str, Callable[[Flip], str]] = {
     "deadline": lambda flip: _beyond(flip, duration(flip.at)),
-    "volume": lambda flip: _beyond(flip, f"{flip.at:,.0f} rows"),
-    "output": lambda flip: _beyond(flip, f"{flip.at:,.0f} tokens an answer"),
-    "confidence": lambda flip: _beyond(flip, percent(flip.at)),
-    "hit_share": lambda flip: _beyond(flip, f"{percent(flip.at)} of rows cached"),
+    "volume": lambda flip: _beyond(flip, f"{counted(round(flip.at), 'row')}"),
+    "output": lambda flip: _beyond(flip, f"{counted(round(flip.at), 'token')} an answer"),
+    "confidence": lambda flip: _beyond(flip, portion(flip.at)),
+    "hit_share": lambda flip: _beyond(flip, f"{portion(flip.at)} of rows cached"),
     "tier": lambda flip: f"in {flip.name}",
-    "history": lambda flip: f"after {flip.at:.0f} more batches of typical time",
+    "history": lambda flip: f"after {counted(round(flip.at), 'more batch')} of typical time",
 }
 
 
@@ -214,7 +214,7 @@ def option_cells(option: Option, *, chosen: bool, asked: bool) -> tuple[str, ...
         span(finish.p50),
         span(finish.p95),
         "" if not asked else UNKNOWN if p is None else percent(p.mean),
-        "" if not asked or p is None else f"at least {percent(p.low)}",
+        "" if not asked or p is None else least(p.low),
         f"{mark(option, asked=asked)} [{option.grade}]",
     )
 
@@ -306,7 +306,7 @@ def _promises(answer: Estimate) -> Iterator[str]:
         finish = option.finish
         single = option.strategy == "single" and option.delivery != "sync"
         if single and option.cost is not None and finish.p50 is not None and finish.p95 is not None:
-            waves = f" in {finish.waves} waves" if (finish.waves or 1) > 1 else ""
+            waves = f" in {counted(finish.waves or 1, 'wave')}" if (finish.waves or 1) > 1 else ""
             window = f" ({duration(finish.bound)}{waves})" if finish.bound else ""
             yield (
                 f"{option.provider} {option.lane}: typically {duration(finish.p50)}, 95 in 100 "
@@ -334,7 +334,7 @@ def lane_map(answer: Estimate, maps: Mapping[str, Sequence[Sequence[Cell]]]) -> 
         rows = [[f"{line[0].rows:,}", *(_cell(cell, letters) for cell in line)] for line in lines]
         names = "; ".join(f"{letter} = {name}" for name, letter in letters.items())
         blocks.append("\n".join([f"{model}: {names}; . = nothing meets", *table(titles, rows)]))
-    sure = percent(answer.job.requirements.confidence)
+    sure = portion(answer.job.requirements.confidence)
     note = f"Each cell: what wins when the job of so many rows is due in that time, {sure} wanted."
     return "\n\n".join([*blocks, note]) + "\n"
 

@@ -22,6 +22,7 @@ from planner.errors import InputError, PlannerError
 from planner.handoff import home
 from planner.handoff.clock import Clock
 from planner.tui.work import Board
+from planner.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,7 +120,7 @@ class Hands:
         found = handing.fetch(job_id, self._seat(wanted), handing.Terms())
         answered, every = found.tally.outcomes["succeeded"], found.tally.rows
         return Said(
-            text=f"{answered:,} of {every:,} rows are answered: {found.file}",
+            text=f"answered: {answered:,} of {counted(every, 'row')}: {found.file}",
             good=answered == every,
         )
 

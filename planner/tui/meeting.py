@@ -12,12 +12,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner import outlook, standing
-from planner.decision.budget import percent_of
 from planner.money import Usd, dollars, total
 from planner.report import budget_words as words
 from planner.tui.digits import ROWS, large
 from planner.tui.pieces import Line, Piece, Tone, cells, cut, fitting, folded, paragraph
-from planner.words import aged, duration, percent
+from planner.words import aged, counted, duration, least, percent, portion
 from planner.workload.profile import End
 
 if TYPE_CHECKING:
@@ -126,14 +125,10 @@ def _title(page: Page, room: int) -> Line:
 def _volume(page: Page, room: int) -> Line:
     times = f"{words.times(page.volume)} the rows" if page.volume != 1 else ""
     if page.rows is None or page.runs is None:
-        count = f"{len(page.realtime.waits)} jobs"
+        count = counted(len(page.realtime.waits), "job")
         return (Piece(count), Piece(f"  {times}", Tone.WARN))
-    said = f"{_spread(page.rows)} rows a run, {_runs(page.runs)} a month"
+    said = f"{counted(round(page.rows.expected), 'row')} a run, {_runs(page.runs)} a month"
     return fitting(((Piece(said), Piece(f"  {times}", Tone.WARN)), (Piece(said),)), room)
-
-
-def _spread(of: Spread) -> str:
-    return f"{round(of.expected):,}"
 
 
 def _runs(of: Spread) -> str:
@@ -165,7 +160,7 @@ def _block(lines: Sequence[str]) -> list[str]:
 
 
 def _label(page: Page, stance: Stance, number: int) -> Line:
-    period = f"{len(page.period)} months" if stance.yearly else "a month"
+    period = counted(len(page.period), "month") if stance.yearly else "a month"
     after = Piece(f", {period}{CASES[stance.case]}")
     if number == 0:
         return (Piece("REALTIME", Tone.STRONG), after)
@@ -226,7 +221,7 @@ def _took(side: Side, half: int) -> tuple[Line, Line]:
     if p is None or wait.deadline is None:
         return by, (Piece(_grade(wait), Tone.MUTED),)
     in_time = f"in {duration(wait.deadline)}: {percent(p.mean)}"
-    sure = f"{in_time} (at least {percent(p.low)}), {_grade(wait)}"
+    sure = f"{in_time} ({least(p.low)}), {_grade(wait)}"
     return by, fitting(((Piece(sure),), (Piece(f"{in_time}, {_grade(wait)}"),)), half)
 
 
@@ -261,11 +256,11 @@ def _saving(page: Page, stance: Stance, room: int) -> list[Line]:
     amount, share = found
     if amount <= 0:
         return [(Piece("Waiting saves nothing here.", Tone.STRONG),)]
-    period = f"over {len(page.period)} months" if stance.yearly else "a month"
+    period = f"over {counted(len(page.period), 'month')}" if stance.yearly else "a month"
     said = (
         Piece("Waiting saves "),
         Piece(rounded(amount), Tone.GOOD),
-        Piece(f" {period} ({percent_of(share)})"),
+        Piece(f" {period} ({portion(share)})"),
     )
     return [fitting(((*said, _ends(page, stance)), said), room), *_waits(page, room)]
 
@@ -296,7 +291,7 @@ def _shorter(wait: Wait | None) -> Iterator[str]:
     by, p = f"95 % by {duration(wait.option.finish.p95)}", wait.option.p_deadline
     if p is not None and wait.deadline is not None:
         in_time = f"{by}, within {duration(wait.deadline)}: {percent(p.mean)}"
-        yield f"{in_time} (at least {percent(p.low)}), {_grade(wait)}"
+        yield f"{in_time} ({least(p.low)}), {_grade(wait)}"
         yield f"{in_time}, {_grade(wait)}"
     yield f"{by}, {_grade(wait)}"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from planner.report.layout import printable
 from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
-from planner.words import aged
+from planner.words import aged, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ def counting(name: str, rows: int, done: int, size: int, width: int) -> tuple[Pa
         BLANK,
         Paragraph(body=bar),
         BLANK,
-        paragraph(f"{rows:,} rows {state}. Nothing leaves this machine.", Tone.MUTED),
+        paragraph(f"{counted(rows, 'row')} {state}. Nothing leaves this machine.", Tone.MUTED),
         paragraph("Esc stops here and keeps what is known by then.", Tone.MUTED),
     )
 

@@ -19,6 +19,7 @@ from planner.tui.asking import Asking, State
 from planner.tui.session import Asked, Inputs
 from planner.tui.welcome import Welcome
 from planner.tui.widgets import KeyBar, Prose, TopBar
+from planner.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -449,7 +450,8 @@ class PlanScreen(Asking):
         if self.shown is not None:
             text = answers.ESTIMATE["md"](self.shown.estimate)
             self.app.copy_to_clipboard(text)
-            said = f"{len(text.splitlines())} lines of Markdown, by the terminal (OSC 52)"
+            lines = counted(len(text.splitlines()), "line")
+            said = f"{lines} of Markdown, by the terminal (OSC 52)"
             self.notify(f"{said}; x writes a file", title="Copied")
 
     def action_export(self) -> None:

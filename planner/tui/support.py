@@ -285,7 +285,7 @@ def _none(of: Shelf, text: str, terms: tuple[str, ...]) -> Iterator[Paragraph]:
     oldest = age(of)
     read = "" if oldest is None else f", the oldest source read {counted(oldest, 'day')} ago"
     yield BLANK
-    yield paragraph(f"The catalog knows {len(of.answers)} models as of {of.on}{read}.")
+    yield paragraph(f"The catalog knows {counted(len(of.answers), 'model')} as of {of.on}{read}.")
     yield paragraph(
         "Missing one? Put it into a pricing file of your own and say --pricing DIR; "
         "planner prices check FILE tells what is wrong with it.",

@@ -26,7 +26,7 @@ from planner.tui.pieces import (
     paragraph,
 )
 from planner.tui.table import lane_of, profile_of, sign
-from planner.words import clock, compact, counted, duration, percent
+from planner.words import batches, clock, compact, counted, duration, least, percent, portion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -177,7 +177,7 @@ def _chance(option: Option, demand: Requirements) -> Line:
     return (
         Piece(f"   in {duration(demand.deadline)}: "),
         Piece(percent(p.mean), Tone.STRONG),
-        Piece(f" (at least {percent(p.low)})", Tone.MUTED),
+        Piece(f" ({least(p.low)})", Tone.MUTED),
     )
 
 
@@ -211,7 +211,7 @@ def _none(estimate: Estimate, choice: ModelChoice, loosened: Loosened | None, wi
     judged = [each for each in able if each.p_deadline is not None]
     if judged:
         what = f"NOTHING MEETS {duration(demand.deadline or 0)}"
-        asked = f" at {percent(demand.confidence)}"
+        asked = f" at {portion(demand.confidence)}"
         closest = fitting((_closest(judged, demand),), width)
     else:
         what, asked = ("FINISH NOT KNOWN", "") if able else ("NO LANE CAN RUN THIS", "")
@@ -365,7 +365,7 @@ def _reason(estimate: Estimate, choice: ModelChoice, option: Option) -> str:
     if option.verdict is Verdict.UNKNOWN:
         return "when it would be done is not known"
     if option.verdict is not Verdict.MEETS:
-        return f"{short(option, demand)}; you asked for {percent(demand.confidence)}"
+        return f"{short(option, demand)}; you asked for {portion(demand.confidence)}"
     return _second(choice, option)
 
 
@@ -482,15 +482,16 @@ def _time(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
     yield paragraph(f"typically {usual}; 95 % by {late}{bound}; grade {option.grade}", mark="  ")
     if p is not None and demand.deadline is not None:
         yield paragraph(
-            f"in {duration(demand.deadline)}: {percent(p.mean)}, at least {percent(p.low)}; asked: "
-            f"{percent(demand.confidence)}",
+            f"in {duration(demand.deadline)}: {percent(p.mean)}, {least(p.low)}; asked: "
+            f"{portion(demand.confidence)}",
             mark="  ",
         )
     yield from _switch(estimate, option)
     if finish.batches is not None and finish.waves is not None and finish.batches > 1:
         yield paragraph(
-            f"{finish.batches:,} batches of at most {finish.rows_per_batch or 0:,} rows, "
-            f"{finish.concurrent or 0:,} at once: {finish.waves:,} waves",
+            f"{batches(finish.batches)} of at most "
+            f"{counted(finish.rows_per_batch or 0, 'row')}, {finish.concurrent or 0:,} at once: "
+            f"{counted(finish.waves, 'wave')}",
             mark="  ",
         )
     if finish.rate is not None:

@@ -21,6 +21,7 @@ from itertools import accumulate
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+from planner.words import counted
 from planner.workload import access, encodings
 from planner.workload.access import IrregularError
 from planner.workload.counting import SMALL
@@ -297,7 +298,7 @@ def calibrated(counter: Counter, inquiry: Inquiry, reply: Reply) -> Counter:
     found = ratio(inquiry.pieces, counter.text, reply.counts, LEAST[reply.grade])
     if not 1 / PLAUSIBLE < found.mid < PLAUSIBLE:
         raise UnansweredError(f"{counter.key} stays as it was: {reply.by} make no sense")
-    note = f"{reply.by} of {found.pieces:,} pieces of the rows"
+    note = f"{reply.by} of {counted(found.pieces, 'piece')} of the rows"
     if reply.grade is Grade.RECONSTRUCTED and counter.note:
         note = f"{note}; {counter.note}"  # which models the family is taken to hold
     made = counter.measured(

@@ -20,6 +20,7 @@ from itertools import accumulate
 from operator import mul
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from planner import words
 from planner.workload.draws import AnswerTally, WeightedTally, wire_bytes
 from planner.workload.prompt import Message, ReadyMade, Request, requests
 from planner.workload.sampling import mean_estimate, tilted
@@ -415,7 +416,7 @@ def given_output(tokens: int, cv: float | None, limit: int | None) -> OutputProf
         cv=ASSUMED_OUTPUT_CV if cv is None else cv,
         ceiling=limit or _ceiling(tokens),
         basis="given",
-        said=f"answers of {tokens:,} tokens on average, as given{cut}",
+        said=f"answers of {words.counted(tokens, 'token')} on average, as given{cut}",
     )
 
 
@@ -461,7 +462,6 @@ def sampled_output(
         seen.mean, (seen.low, seen.high), (band.low / band.mid, band.high / band.mid)
     )
     ceiling = limit or _ceiling(math.ceil(seen.mean), seen.largest)
-    unseen = 1 - 0.05 ** (1 / seen.n)
     return OutputProfile(
         mean=min(seen.mean, Fraction(ceiling)),
         low=min(low, Fraction(ceiling)),
@@ -469,9 +469,8 @@ def sampled_output(
         cv=seen.cv,
         ceiling=ceiling,
         basis="sample",
-        said=f"answers of {float(seen.mean):,.0f} tokens on average, from {seen.n:,} real ones "
-        f"(longest {seen.largest:,}); up to {unseen:.1%} of the rows may still run to the limit "
-        f"of {ceiling:,}",
+        said=f"answers of {_mean(seen)} on average, from {words.counted(seen.n, 'real one')} "
+        f"(longest {seen.largest:,}); {_beyond(seen, ceiling)}",
     )
 
 
@@ -500,7 +499,6 @@ def billed_output(
     low, high = seen.low, seen.high
     if not same_rows:
         low, high = _joined(seen.mean, (low, high), (1 - OTHER_ROWS, 1 + OTHER_ROWS))
-    unseen = 1 - 0.05 ** (1 / seen.n)
     cut = ""
     if cut_at is not None and ceiling > cut_at:
         cut = f"; some were cut at {cut_at:,}, so with this limit they are longer"
@@ -511,10 +509,19 @@ def billed_output(
         cv=seen.cv,
         ceiling=ceiling,
         basis=basis,
-        said=f"answers of {float(seen.mean):,.0f} tokens on average, from {source} "
-        f"(longest {seen.largest:,}){cut}; up to {unseen:.1%} of the rows may still run to the "
-        f"limit of {ceiling:,}",
+        said=f"answers of {_mean(seen)} on average, from {source} "
+        f"(longest {seen.largest:,}){cut}; {_beyond(seen, ceiling)}",
     )
+
+
+def _mean(seen: MeanEstimate) -> str:
+    return words.counted(round(seen.mean), "token")
+
+
+def _beyond(seen: MeanEstimate, ceiling: int) -> str:
+    """The share of rows that so many answers cannot exclude at the limit, 95 % sure."""
+    unseen = 1 - 0.05 ** (1 / seen.n)
+    return f"up to {words.portion(unseen)} of the rows may still run to the limit of {ceiling:,}"
 
 
 def _drawn_mean(lengths: Mapping[int, int], drawn: Drawn, counter: Counter) -> MeanEstimate:
@@ -611,7 +618,10 @@ def counted_profile(
         low, high = _as_sample(sizes, (low, high), max(of_rows, counted.rows), seed)
         sizes = sizes.for_rows(of_rows)
         low, high = low.for_rows(of_rows), high.for_rows(of_rows)
-        said.append(f"{counted.rows:,} rows counted stand for {of_rows:,}, as a random sample")
+        said.append(
+            f"{words.counted(counted.rows, 'row')} counted stand for {of_rows:,}, as a random "
+            "sample"
+        )
     whole = counted.drawn is None and of_rows in (None, counted.rows)
     return TokenProfile(
         model=model,
@@ -673,8 +683,8 @@ class _DrawnSizes:
         known = drawn.total(self._encoding, lambda shape: shape.text).relative
         return (
             f"{len(drawn.draws):,} places of the file were drawn, and the rows there stand for all "
-            f"{drawn.rows:,}: tokens of their text within {known:.1%} (95 %); rows that were not "
-            f"drawn were not checked{ended}"
+            f"{drawn.rows:,}: tokens of their text within {words.portion(known)} (95 %); rows that "
+            f"were not drawn were not checked{ended}"
         )
 
     def ends(

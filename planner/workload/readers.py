@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from planner.errors import InputError, Problem, did_you_mean
+from planner.words import counted
 from planner.workload import sources
 from planner.workload.sources import STANDARD_INPUT
 
@@ -278,8 +279,7 @@ def _table_record(taken: Sequence[_Line], header: tuple[str, ...], values: list[
 
 
 def _width(found: int, expected: int) -> str:
-    plural = "" if found == 1 else "s"
-    return f"{found} field{plural} where the header has {expected}"
+    return f"{counted(found, 'field')} where the header has {expected:,}"
 
 
 def _is_blank(values: list[str]) -> bool:
@@ -738,13 +738,11 @@ class Rows:
         self.refuse(_problem(fault, message, f"{self.workload.name}:{line}"))
 
     def _no_rows(self) -> InputError:
-        said = (
-            f"the file has no rows: {self.blank} blank lines"
-            if self.blank
-            else ("the file has no rows")
-        )
+        said = "the file has no rows"
+        if self.blank:
+            said = f"{said}: {counted(self.blank, 'blank line')}"
         if self.bad:
-            said = f"none of the file's {self.bad} rows can be used"
+            said = f"none of the file's {counted(self.bad, 'row')} can be used"
         problem = Problem(code="no-rows", message=said, where=self.workload.name)
         return InputError(problem, *self.problems)
 

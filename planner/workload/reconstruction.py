@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from planner.words import counted
 from planner.workload import plugins
 from planner.workload.calibration import Reply, UnansweredError
 from planner.workload.draws import CELL
@@ -62,7 +63,7 @@ class Reconstruction:
             plugin = _only(counter.key)
             self._say(
                 f"reconstructing {counter.key} with {plugin.said}, which is unofficial, on this "
-                f"machine: {len(inquiry.pieces):,} pieces of the rows"
+                f"machine: {counted(len(inquiry.pieces), 'piece')} of the rows"
             )
             self._replies[asked] = self._asked(plugin, inquiry.questions)
         return self._replies[asked]

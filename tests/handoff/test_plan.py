@@ -373,7 +373,7 @@ def test_what_moved_between_two_plans(ask: Ask, rows: Path) -> None:
     assert "request.max_output_tokens" in shown
     moved = json.loads(ask("plan-diff", str(before), str(after), "--format", "json").out)
     by_field = {each["field"]: each for each in moved["moved"]}
-    assert by_field["tokens.output.value"]["share"] == "+100.0 %"
+    assert by_field["tokens.output.value"]["share"] == "+100 %"
     cost = by_field["cost.expected"]
     assert cost["change"].startswith("+$")
     assert Decimal(cost["after"]) > Decimal(cost["before"])
