@@ -17,7 +17,7 @@ import shutil
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from planner import closing, drafting
 from planner.canary import Canary, FirstRows
@@ -29,6 +29,7 @@ from planner.handoff import (
     home,
     policy,
     realtime,
+    reasons,
     rescue,
     results,
     spending,
@@ -283,7 +284,7 @@ class Handoff:
         if job.state == "done":
             return Step(did="done", over="done")
         if self._open.batches is None:
-            self.ledger.settle(job.id, "done", now, because=CANCELLED)
+            self.ledger.settle(job.id, "done", now, because=reasons.CANCELLED)
             return Step(did="done", over="done")
         loop = self.loop(self._open.batches, reopen=False)
         loop.cancel()
@@ -338,9 +339,6 @@ class Handoff:
         except InputError as refused:
             return refused.problems[0].message
         return None
-
-
-CANCELLED: Final = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)

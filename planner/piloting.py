@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from planner import closing, drafting, pipeline, rehearsing
 from planner.errors import InputError
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from planner.handoff.submit import Step
     from planner.job import Job
     from planner.pipeline import Estimate
-
-FOLDER: Final = "pilots"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +108,7 @@ def prepared(
     drawn = pilots.draw(workload.rows(skip_bad=job.skip_bad_rows), n, job.seed)
     if not drawn.rows:
         raise InputError.of("no-rows", "there is no row in it", where=str(job.workload))
-    folder = home.private_folder(home.private_folder(data) / FOLDER)
+    folder = home.private_folder(home.private_folder(data) / home.PILOTS)
     path, digest = _written(drawn, folder)
     try:
         plan, asked = _planned(catalog, job, wishes, workload, path, digest, now, known)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from planner.decision.turnaround import FinishedJob
 from planner.errors import InputError
 from planner.handoff import build as builds
-from planner.handoff import home, journal, states
+from planner.handoff import home, journal, reasons, states
 from planner.handoff import plan as plans
 from planner.handoff.ledger import Ledger
 from planner.words import batches, counted
@@ -146,7 +146,9 @@ def recent(ledger: Ledger, job: Job, most: int) -> tuple[Note, ...]:
 
 
 def purge(ledger: Ledger, name: str, now: datetime) -> tuple[Job, int]:
-    """Remove a job's prompts and answers; (the job, bytes). The ledger keeps what it cost.
+    """Remove a job's prompts and answers, and the words of its vendor, which may quote them.
+
+    (The job, bytes.) The ledger keeps what it cost, what became of its shards, and counts.
 
     InputError where something of it is still at the vendor or in doubt: it could then no
     longer be brought home.
@@ -161,14 +163,26 @@ def purge(ledger: Ledger, name: str, now: datetime) -> tuple[Job, int]:
                 hint=f"planner resume {job.id}, or planner cancel {job.id}",
             )
         _apart(ledger, job)
-        folder = ledger.job_folder(job.id)
-        size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
-        if folder.is_dir():
-            shutil.rmtree(folder)
+        size = _removed(ledger, job)
         if job.state != "done":
-            ledger.settle(job.id, "done", now, because="purged")
+            ledger.settle(job.id, "done", now, because=reasons.PURGED)
         ledger.note(job.id, "purged", now, bytes=size)
     return ledger.job(job.id), size
+
+
+def _removed(ledger: Ledger, job: Job) -> int:
+    """Bytes of what is gone now: its folder, what a kill left beside it, its plan as a pilot."""
+    folder, size = ledger.job_folder(job.id), 0
+    for each in (folder, *(folder.with_name(f"{folder.name}.{end}") for end in ("part", "old"))):
+        if each.is_dir():
+            size += sum(path.stat().st_size for path in each.rglob("*") if path.is_file())
+            shutil.rmtree(each)
+    for path in (ledger.folder / home.PILOTS).glob("*.plan.yaml"):
+        with contextlib.suppress(InputError):
+            if plans.read(path).nonce == job.id:
+                size += path.stat().st_size
+                path.unlink()
+    return size
 
 
 def _apart(ledger: Ledger, job: Job) -> None:
@@ -308,8 +322,10 @@ NOTHING_SPENT: Final = ("Nothing is known of what was spent", ())
 def billed(
     data: Path, tags: Iterable[Mapping[str, str]], months: Iterable[date], on: date
 ) -> tuple[str, tuple[budget.Spent, ...]] | None:
-    """What jobs that carry one of these sets of tags were billed month by month, with a sentence
-    that says of how many; None where there is no ledger, and so nothing is known.
+    """What jobs that carry one of these sets of tags were billed, month by month.
+
+    (A sentence that says of how many, the months); None where there is no ledger, and so nothing
+    is known.
     """
     from planner import closing  # most of the hand-off: only a budget asks for it
 

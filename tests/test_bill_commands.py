@@ -345,6 +345,8 @@ def test_drawn_rows_are_on_the_disk_no_longer_than_they_are_needed(
     assert len(left) == (end not in ("no", "refused")), "the plan of a job is how it is found again"
     if end == "done":
         assert "run before" in pilot(counter, "-n", "10", *AGREED).out
+        assert counter("jobs", "purge", counter.job, "--yes").exit_code == 0
+        assert list((counter.data / "pilots").iterdir()) == []
 
 
 def test_a_pilot_over_its_cap_is_not_begun(make: Make) -> None:

@@ -652,6 +652,53 @@ def test_watching_follows_a_job_until_nobody_runs_it(counter: Counter) -> None:
     assert (answer.exit_code, answer.out.count("+ done")) == (0, 1)
 
 
+QUOTED = "the colour of Zebra-Quagga"
+
+
+def texts(folder: Path) -> set[str]:
+    """The files of a data home that quote the row."""
+    files = (each for each in folder.rglob("*") if each.is_file())
+    return {each.name for each in files if QUOTED.encode() in each.read_bytes()}
+
+
+def refusing(provider: str, lane: str) -> dict[str, Any]:
+    """A vendor that quotes a row when it refuses it, or all of them."""
+    said = f"messages: {QUOTED} is not allowed"
+    if lane == "row":
+        return {"conduct": errors(1.0, said)}
+    asked = {"anthropic": "messages.create", "openai": "responses.create"}[provider]
+    route = {"batch": "batches.create", "upload": "files.create"}.get(lane, asked)
+    on = f"{provider}.{route}"
+    return {"faults": [rehearsal.Fault(on=on, kind="status", status=400, message=said, calls=None)]}
+
+
+@pytest.mark.parametrize(
+    ("provider", "lane"),
+    [("anthropic", each) for each in ("batch", "row", "single", "canary")]
+    + [("openai", each) for each in ("batch", "row", "single", "canary", "upload")],
+)
+def test_what_a_vendor_quotes_goes_with_a_purge(make: Make, provider: str, lane: str) -> None:
+    counter = make(provider=provider, **refusing(provider, lane))
+    choose = ("--choose", f"{MODELS[provider]}/standard") if lane == "single" else ()
+    first = ("--canary", "2") if lane == "canary" else ()
+    answer = counter.submit(counter.plan(*choose), *first)
+    assert QUOTED in re.sub(r"\s+", " ", answer.out + answer.err), "a person is told why"
+    job = counter.job
+    assert "ledger.db" not in texts(counter.data)
+    if lane in ("batch", "canary", "upload"):
+        assert QUOTED in counter("jobs", job, "--format", "json").out
+    counter("cancel", job)
+    assert texts(counter.data), "the words are with the job's files"
+    assert counter("jobs", "purge", job, "--yes").exit_code == 0
+    assert texts(counter.data) == set()
+    for form in ("table", "json"):
+        assert QUOTED not in counter("jobs", job, "--format", form).out
+    with counter.ledger as ledger:
+        (it,) = ledger.jobs()
+        assert it.state == "done"
+        assert bool(ledger.attempts(it.id)) == (lane != "single"), "what became of it stays"
+
+
 def test_purging_removes_the_texts_and_keeps_the_figures(counter: Counter) -> None:
     counter.submit(counter.plan(), "--once")
     job = counter.job

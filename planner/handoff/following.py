@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from planner.handoff import reasons
 from planner.handoff.desk import FAILURES, VOUCHED, Step, standing, waiting
 from planner.handoff.resolve import SKEW
 from planner.handoff.usage import BUCKETS, VENDOR_USAGE
@@ -152,7 +153,7 @@ class Following:
         desk.ledger.note(attempt.job, "missing", desk.now, batch_id=batch_id)
         desk.tell("missing", attempt, batch=batch_id, times=len(seen) + 1)
         if len(seen) + 1 >= GONE_LOOKS and desk.now - seen[0] >= GONE_AFTER:
-            why = "its batch is not found any more"
+            why = reasons.NOT_FOUND
             attempt = desk.move(attempt, "gone", error=why)
             desk.tell("lost", attempt, why=why, batch=batch_id)
         else:

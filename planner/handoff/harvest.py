@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from planner.handoff import results
+from planner.handoff import reasons, results
 from planner.handoff.billing import Bill, Book
 from planner.handoff.desk import FAILURES, FOREIGN, Step, sha256, standing, waiting
 from planner.handoff.vendor import RefusedError
@@ -70,7 +70,7 @@ class Harvest:
         return attempt.harvest_by is not None and self._desk.now > attempt.harvest_by
 
     def _lose(self, attempt: Attempt) -> Step:
-        why = "its results were not kept any longer"
+        why = reasons.NOT_KEPT
         attempt = self._desk.move(attempt, "gone", error=why)
         self._desk.tell("lost", attempt, why=why, batch=attempt.batch_id)
         return Step(did="lost", shard=attempt.shard)

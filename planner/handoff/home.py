@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 JOBS = "jobs"
+PILOTS = "pilots"
 LEDGER = "ledger.db"
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 

@@ -8,7 +8,8 @@ The rollback journal with synchronous=EXTRA is slower than a write-ahead log by 
 commit, of which a batch needs six; SQLite up to 3.51.2 can lose commits of a write-ahead log
 that two connections share, which is a runner and whoever watches it.
 
-No key and no text of a row ever comes here: the ledger may be kept when a job is purged.
+No key and no text of a row ever comes here, nor a vendor's words, which may quote one
+(`reasons`): the ledger is kept when a job is purged.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from planner.errors import InputError
-from planner.handoff import home, records, states
+from planner.handoff import home, reasons, records, states
 from planner.handoff.records import (
     Attempt,
     Charge,
@@ -93,6 +94,10 @@ CREATE TABLE imported (
   PRIMARY KEY (provider, batch_id)
 ) WITHOUT ROWID;
 """
+
+
+_REASONS = frozenset({"error", "because"})
+"""Facts that are reasons, in anybody's words."""
 
 
 def _no_checkpoint(_step: str) -> None:
@@ -229,14 +234,17 @@ class Ledger:
 
     def jobs(self) -> tuple[Job, ...]:
         """All jobs, the oldest first."""
+        found = map(records.job_of, self._db.execute("SELECT * FROM job ORDER BY created, id"))
         return tuple(
-            map(records.job_of, self._db.execute("SELECT * FROM job ORDER BY created, id"))
+            replace(each, stopped_because=self._told(each.id, each.stopped_because))
+            for each in found
         )
 
     def settle(
         self, job_id: str, state: JobState, now: datetime, *, because: str | None = None
     ) -> Job:
         """Say of the job as a whole where it stands; `because` of one that stopped."""
+        because = self._kept(job_id, because)
         with self._transaction(f"job {state}") as db:
             done = db.execute(
                 "UPDATE job SET state = ?, stopped_because = ? WHERE id = ?",
@@ -271,7 +279,7 @@ class Ledger:
     def attempts(self, job_id: str, *, all: bool = False) -> tuple[Attempt, ...]:
         """The newest attempt of each shard, or all of them, in the order of the shards."""
         rows = self._db.execute("SELECT * FROM attempt WHERE job = ? ORDER BY shard, n", (job_id,))
-        found = tuple(map(records.attempt_of, rows))
+        found = tuple(map(self._attempt, rows))
         return found if all else tuple({each.shard: each for each in found}.values())
 
     def batches(self, provider: str) -> frozenset[str]:
@@ -289,6 +297,7 @@ class Ledger:
         AssertionError where the table knows no such step, or another process took one since.
         """
         state = states.after(attempt.state, event)
+        facts = self._without_words(attempt.job, facts)
         with self._transaction(event) as db:
             _update(db, attempt, {"state": state, **records.columns(facts)})
             told = {"state": state, **records.told(facts)}
@@ -297,6 +306,7 @@ class Ledger:
 
     def learn(self, attempt: Attempt, now: datetime, **facts: Any) -> Attempt:
         """Facts that change no state, such as a poll's; an event only where the status is new."""
+        facts = self._without_words(attempt.job, facts)
         with self._transaction("learn") as db:
             _update(db, attempt, records.columns(facts))
             if "status" in facts and facts["status"] != attempt.status:
@@ -323,12 +333,31 @@ class Ledger:
             "SELECT * FROM attempt WHERE job = ? AND shard = ? AND n = ?",
             (attempt.job, attempt.shard, attempt.n),
         ).fetchone()
-        return records.attempt_of(row)
+        return self._attempt(row)
+
+    def _attempt(self, row: sqlite3.Row) -> Attempt:
+        found = records.attempt_of(row)
+        return replace(found, error=self._told(found.job, found.error))
+
+    # --- why ----------------------------------------------------------------------------
+
+    def _kept(self, job_id: str, reason: str | None) -> str | None:
+        """What may stay here of a reason; its words are on the disk with the job's files."""
+        return reasons.keep(self.job_folder(job_id), reason)
+
+    def _told(self, job_id: str, kept: str | None) -> str | None:
+        return reasons.told(self.job_folder(job_id), kept)
+
+    def _without_words(self, job_id: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Facts with every reason as it may be kept."""
+        kept = {name: self._kept(job_id, facts[name]) for name in _REASONS if name in facts}
+        return {**facts, **kept}
 
     # --- the record ---------------------------------------------------------------------
 
     def note(self, job_id: str, kind: str, now: datetime, **facts: Any) -> None:
         """Something worth keeping that changes nothing: ids, counts and hashes, never text."""
+        facts = self._without_words(job_id, facts)
         with self._transaction(kind):
             self._event(job_id, kind, now, records.told(facts))
 
@@ -342,10 +371,14 @@ class Ledger:
                 kind=row["kind"],
                 shard=row["shard"],
                 n=row["n"],
-                facts=json.loads(row["facts"]),
+                facts=self._facts(job_id, row["facts"]),
             )
             for row in rows
         )
+
+    def _facts(self, job_id: str, said: str) -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads(said)
+        return facts | {name: self._told(job_id, facts[name]) for name in _REASONS & facts.keys()}
 
     def _event(
         self,

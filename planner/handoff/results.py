@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 from planner.handoff import build as builds
 from planner.handoff import journal as journals
 from planner.handoff import plan as plans
+from planner.handoff import reasons
 from planner.handoff.usage import BUCKETS, Usage
 from planner.handoff.vendor import RowResult
 
@@ -80,7 +81,7 @@ _BETTER: Final[Mapping[str, int]] = {
 """Which of two lines of one row counts: an answer before anything else."""
 _NONE: Final = 9
 
-SHORT: Final = "results that fall short of the vendor's counts were taken as they are"
+SHORT: Final = reasons.SHORT
 """What an attempt says whose rows without a line may have been answered, and billed, all the same:
 a person has settled them, so nothing sends them again by itself."""
 

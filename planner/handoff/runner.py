@@ -22,6 +22,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from planner.decision.realtime import FIRST_WAIT, makespan
+from planner.handoff import reasons
 from planner.handoff.pacing import AT_ONCE, CROWDED, Pacer
 from planner.handoff.vendor import Reply, RowResult
 from planner.money import ZERO, Usd, plus
@@ -57,8 +58,7 @@ DOUBTS_AT_LEAST: Final = 20
 DOUBTS_SHARE: Final = 100
 """Requests in doubt that a run bears: one part in so many of its rows, and some in any case."""
 _DOUBLINGS: Final = 10
-INTERRUPTED: Final = "interrupted"
-CAPPED: Final = "cap"
+INTERRUPTED, CAPPED = reasons.INTERRUPTED, reasons.CAPPED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

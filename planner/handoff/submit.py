@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.errors import InputError
-from planner.handoff import followup, states
+from planner.handoff import followup, reasons, states
 from planner.handoff.desk import FAILURES, VOUCHED, Desk, News, Step
 from planner.handoff.following import Following
 from planner.handoff.harvest import Harvest, outcomes
@@ -191,7 +191,7 @@ class Submitter:
         if desk.job.state == "stopped" or not settled:
             return self._stopped()
         if desk.job.state != "done":
-            because = "cancelled" if desk.job.state == "cancelling" else None
+            because = reasons.CANCELLED if desk.job.state == "cancelling" else None
             desk.job = desk.ledger.settle(desk.job.id, "done", desk.now, because=because)
             desk.tell("done")
         return Step(did="done", over="done", because=desk.job.stopped_because)

@@ -100,7 +100,7 @@ class Anthropic(Speaker):
             )
         status = 404 if fault.kind == "not_found" else fault.status
         kind = _KINDS.get(status, "api_error")
-        return VendorError(status, kind, f"rehearsed: {kind}", headers=headers)
+        return VendorError(status, kind, fault.message or f"rehearsed: {kind}", headers=headers)
 
     # --- batches ------------------------------------------------------------------------
 

@@ -81,6 +81,8 @@ class Fault:
     """How long a slow reply takes, in the machine's seconds."""
     after: float = 0
     """When a late request is done, in seconds of the rehearsal's time."""
+    message: str | None = None
+    """The vendor's words in an error of its own; None: that it is rehearsed."""
     keep: float = 0.5
     """How much of a cut body is sent."""
 

@@ -105,7 +105,8 @@ class OpenAI(Speaker):
                 headers=headers,
             )
         kind = "server_error" if status >= OUR_FAULT else "invalid_request_error"
-        return VendorError(status, kind, f"rehearsed: {status}", headers=headers)
+        said = fault.message or f"rehearsed: {status}"
+        return VendorError(status, kind, said, headers=headers)
 
     # --- files --------------------------------------------------------------------------
 
