@@ -531,16 +531,14 @@ def _known_names(catalog: Catalog, models: Sequence[Model], job: Job) -> None:
             raise UnknownFactError.of("unknown-lane", f"no lane {lane!r}", hint=hint)
 
 
-def with_flips(
-    answer: Estimate, *models: str, stop: Callable[[], bool] = lambda: False
-) -> Estimate:
+def with_flips(answer: Estimate, *models: str, look: flips.Look = lambda: None) -> Estimate:
     """The same answer with what would change each choice, or those of the models named.
 
     A fraction of a second a model, so a screen asks for the one that is looked at, and ends it
-    with `stop`, which leaves out what was not searched yet.
+    by raising out of `look`.
     """
     asked = [case for case in answer.cases if not models or case.profile.model in models]
-    found = {case.profile.model: flips.flips(case, stop) for case in asked}
+    found = {case.profile.model: flips.flips(case, look) for case in asked}
     worth = {case.profile.model: assessment.Assessment(case).waiting() for case in asked}
     return replace(answer, flips={**answer.flips, **found}, waiting={**answer.waiting, **worth})
 
@@ -552,7 +550,9 @@ MAP_VOLUMES = (Fraction(1, 8), Fraction(1, 4), Fraction(1, 2), 1, 2, 4, 8, 16)
 """Its lines, in volumes of the job asked about."""
 
 
-def maps(answer: Estimate, *models: str) -> Mapping[str, tuple[tuple[Cell, ...], ...]]:
+def maps(
+    answer: Estimate, *models: str, look: flips.Look = lambda: None
+) -> Mapping[str, tuple[tuple[Cell, ...], ...]]:
     """For each model, or those named, which option wins at which deadline and volume."""
     deadlines = _map_deadlines(answer.job.requirements.deadline)
     return {
@@ -560,6 +560,7 @@ def maps(answer: Estimate, *models: str) -> Mapping[str, tuple[tuple[Cell, ...],
             case,
             deadlines,
             list(dict.fromkeys(max(1, round(case.profile.rows.value * x)) for x in MAP_VOLUMES)),
+            look,
         )
         for case in answer.cases
         if not models or case.profile.model in models

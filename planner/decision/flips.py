@@ -8,19 +8,20 @@ is narrow. Only inputs that somebody may know better or decide otherwise are wal
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from planner.decision import assessment, matrix, options
 from planner.decision.cost import CACHE_READ
 from planner.decision.turnaround import FinishedJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from planner.decision.matrix import ModelChoice
     from planner.decision.options import Case, Option
@@ -42,6 +43,12 @@ MOST_BATCHES = 64
 """More finished batches than that are no advice."""
 
 
+Look = Callable[[], None]
+"""Called before each look at the decision, a few milliseconds apart; raise out of it to end."""
+
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flip:
     """From `at` on (walking away from the present value), `choice` wins; None: nothing does.
@@ -57,25 +64,36 @@ class Flip:
     name: str | None = None
 
 
-def flips(case: Case, stop: Callable[[], bool] = lambda: False) -> tuple[Flip, ...]:
-    """The nearest flips of one model's choice, each input walked alone.
+def flips(case: Case, look: Look = lambda: None) -> tuple[Flip, ...]:
+    """The nearest flips of one model's choice, each input walked alone."""
+    return tuple(flip for walk in WALKS for flip in walk(case, look))
 
-    `stop` is asked before each input; true leaves out the others.
-    """
-    return tuple(flip for walk in WALKS if not stop() for flip in walk(case))
+
+def _remembered(look: Look) -> Callable[[Callable[[T], str | None]], Callable[[T], str | None]]:
+    """A choice that is made once for each value, with a look before it is."""
+
+    def made(choose: Callable[[T], str | None]) -> Callable[[T], str | None]:
+        @cache
+        def choice(value: T) -> str | None:
+            look()
+            return choose(value)
+
+        return choice
+
+    return made
 
 
 # --- the walks --------------------------------------------------------------------------
 
 
-def _deadline(case: Case) -> Iterator[Flip]:
+def _deadline(case: Case, look: Look) -> Iterator[Flip]:
     """Every flip on the way from a minute to a week: this is the picture people ask for."""
     now = case.requirements.deadline
     if now is None:
         return
     assessed = assessment.Assessment(case)
 
-    @cache
+    @_remembered(look)
     def choice(seconds: float) -> str | None:
         return _choose(case, assessed.options(seconds), seconds).choice
 
@@ -85,10 +103,10 @@ def _deadline(case: Case) -> Iterator[Flip]:
         yield from _between("deadline", choice, low, high, rising=low >= now)
 
 
-def _volume(case: Case) -> Iterator[Flip]:
+def _volume(case: Case, look: Look) -> Iterator[Flip]:
     rows = case.profile.rows.value
 
-    @cache
+    @_remembered(look)
     def choice(count: float) -> str | None:
         return _choice(replace(case, profile=case.profile.for_rows(max(1, round(count)))))
 
@@ -97,10 +115,10 @@ def _volume(case: Case) -> Iterator[Flip]:
         yield replace(flip, at=float(max(1, round(flip.at))))
 
 
-def _output(case: Case) -> Iterator[Flip]:
+def _output(case: Case, look: Look) -> Iterator[Flip]:
     mean = case.profile.output.mean
 
-    @cache
+    @_remembered(look)
     def choice(tokens: float) -> str | None:
         output = _longer(case.profile.output, Fraction(tokens) / mean)
         return _choice(replace(case, profile=replace(case.profile, output=output)))
@@ -121,25 +139,25 @@ def _longer(output: OutputProfile, factor: Fraction) -> OutputProfile:
     )
 
 
-def _confidence(case: Case) -> Iterator[Flip]:
+def _confidence(case: Case, look: Look) -> Iterator[Flip]:
     if case.requirements.deadline is None:
         return
     now = case.requirements.confidence
 
-    @cache
+    @_remembered(look)
     def choice(share: float) -> str | None:
         return _choice(replace(case, requirements=replace(case.requirements, confidence=share)))
 
     yield from _nearest("confidence", choice, sorted({*CONFIDENCES, now}), now)
 
 
-def _hit_share(case: Case) -> Iterator[Flip]:
+def _hit_share(case: Case, look: Look) -> Iterator[Flip]:
     """The share of rows that find the prefix cached; walked where a cache is sold in realtime."""
     now = _assumed_hits(case)
     if now is None:
         return
 
-    @cache
+    @_remembered(look)
     def choice(share: float) -> str | None:
         demand = replace(case.requirements, cache_hit_share=share)
         return _choice(replace(case, requirements=demand))
@@ -157,7 +175,7 @@ def _assumed_hits(case: Case) -> float | None:
     return None
 
 
-def _tier(case: Case) -> Iterator[Flip]:
+def _tier(case: Case, look: Look) -> Iterator[Flip]:
     """The nearest usage tier below and above at which another option wins."""
     published = options.tiers(case)
     if case.offers[0].limits.tier not in published:
@@ -165,6 +183,7 @@ def _tier(case: Case) -> Iterator[Flip]:
     now, before = published.index(case.offers[0].limits.tier), _choice(case)
     for rising, places in ((False, range(now - 1, -1, -1)), (True, range(now + 1, len(published)))):
         for place in places:
+            look()
             other = options.at_tier(case, published[place])
             chosen = _chosen(other).chosen
             choice = None if chosen is None else chosen.id
@@ -189,7 +208,7 @@ def _comparable(case: Case, other: Case, chosen: Option | None) -> bool:
     return told <= told_there
 
 
-def _history(case: Case) -> Iterator[Flip]:
+def _history(case: Case, look: Look) -> Iterator[Flip]:
     """How many more finished batches, as fast as is typical, would change the choice."""
     deadline = case.requirements.deadline
     if deadline is None:
@@ -200,10 +219,10 @@ def _history(case: Case) -> Iterator[Flip]:
         typical, rows = option.finish.p50, option.finish.rows_per_batch
         alone = option.strategy == "single" and not option.cache
         if alone and typical is not None and rows is not None:
-            yield from _with_batches(case, option, before)
+            yield from _with_batches(case, option, before, look)
 
 
-def _with_batches(case: Case, option: Option, before: str | None) -> Iterator[Flip]:
+def _with_batches(case: Case, option: Option, before: str | None, look: Look) -> Iterator[Flip]:
     assert option.finish.p50 is not None
     done = FinishedJob(
         provider=option.provider,
@@ -215,7 +234,7 @@ def _with_batches(case: Case, option: Option, before: str | None) -> Iterator[Fl
         state="ended",
     )
 
-    @cache
+    @_remembered(look)
     def choice(count: int) -> str | None:
         return _choice(replace(case, history=case.history + (done,) * count))
 
@@ -297,20 +316,16 @@ class Cell:
 
 
 def deadline_volume_map(
-    case: Case, deadlines: Sequence[float], volumes: Sequence[int]
+    case: Case, deadlines: Sequence[float], volumes: Sequence[int], look: Look = lambda: None
 ) -> tuple[tuple[Cell, ...], ...]:
     """Which lane wins where: a line a volume, a cell a deadline (seconds)."""
-    return tuple(_map_line(case, deadlines, rows) for rows in volumes)
+    return tuple(tuple(_map_line(case, deadlines, rows, look)) for rows in volumes)
 
 
-def _map_line(case: Case, deadlines: Sequence[float], rows: int) -> tuple[Cell, ...]:
+def _map_line(case: Case, deadlines: Sequence[float], rows: int, look: Look) -> Iterator[Cell]:
     resized = replace(case, profile=case.profile.for_rows(rows))
     assessed = assessment.Assessment(resized)
-    return tuple(
-        Cell(
-            rows=rows,
-            deadline=deadline,
-            chosen=_choose(resized, assessed.options(deadline), deadline).chosen,
-        )
-        for deadline in deadlines
-    )
+    for deadline in deadlines:
+        look()
+        chosen = _choose(resized, assessed.options(deadline), deadline).chosen
+        yield Cell(rows=rows, deadline=deadline, chosen=chosen)

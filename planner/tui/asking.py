@@ -22,6 +22,7 @@ from planner.tui.session import Session, asked_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from textual.timer import Timer
     from textual.worker import Worker
 
     from planner.errors import Problem
@@ -140,6 +141,8 @@ class Asking(Screen[object]):
         """Whether a closer count goes on behind the answer that is shown."""
         self._known: dict[Job, Measured] = {}
         self._busy = False
+        self._slow: Timer | None = None
+        """What dims the figures once an answer takes long."""
         self._stop = Event()
 
     # What the screen does with all that.
@@ -273,16 +276,22 @@ class Asking(Screen[object]):
 
     def recompute(self, *, anew: bool = False) -> None:
         """Ask the core for the newest question; one at a time, the last one wins."""
-        self.refresh_bindings()
         measured, inputs = self.measured, self.session.inputs
         if measured is None or (self.answers(self.session.now) and not anew):
+            self.refresh_bindings()
             return
         if self._busy:
             return
         self._busy = True
         self.workers.cancel_group(self, "look")
-        self.set_timer(STALE_AFTER, lambda: self.dim(stale=self._busy))
+        self._slow = self.set_timer(STALE_AFTER, lambda: self.dim(stale=True))
         self.run_worker(lambda: self._decided(measured, inputs), thread=True, group="answer")
+
+    def _free(self) -> None:
+        """The question that was asked is answered, or has failed."""
+        self._busy = False
+        if self._slow is not None:
+            self._slow.stop()
 
     def answers(self, asked: Asked) -> bool:
         """Whether what is shown answers that question."""
@@ -297,7 +306,7 @@ class Asking(Screen[object]):
 
     def on_asking_answered(self, message: Answered) -> None:
         """Show the newest answer; one that was overtaken by a key is asked again."""
-        self._busy = False
+        self._free()
         stale = self.measured is not message.answer.measured
         if stale or message.answer.asked != self.session.now:
             self.recompute(anew=stale)
@@ -334,9 +343,9 @@ class Asking(Screen[object]):
         if any(each.choice is None for each in answer.estimate.decision.models) and not stop():
             found = self.desk.loosened(measured, answer, stop=stop)
             self._send(worker, self.Hinted(asked, found))
-        if pictured and not stop():
-            self._send(worker, self.Mapped(asked, model, self.desk.lane_map(answer, model)))
-        if not stop():
-            closer = self.desk.closer(answer, model, stop=stop)
-            if closer is not None:
-                self._send(worker, self.Looked(asked, model, closer))
+        grid = self.desk.lane_map(answer, model, stop=stop) if pictured else None
+        if grid is not None:
+            self._send(worker, self.Mapped(asked, model, grid))
+        closer = self.desk.closer(answer, model, stop=stop)
+        if closer is not None:
+            self._send(worker, self.Looked(asked, model, closer))

@@ -239,24 +239,25 @@ class Desk:
         """
         from planner import pipeline
 
-        key = (answer.key, model)
-        if key not in self._seen:
-            found = pipeline.with_flips(answer.estimate, model, stop=stop)
-            if stop():
-                return None
-            self._seen[key] = Closer(flips=found.flips[model], waiting=found.waiting[model])
-            _forget(self._seen)
-        return self._seen[key]
+        def search() -> Closer:
+            found = pipeline.with_flips(answer.estimate, model, look=_look(stop))
+            return Closer(flips=found.flips[model], waiting=found.waiting[model])
 
-    def lane_map(self, answer: Answer, model: str) -> Grid:
-        """Which option of the model wins at which deadline and volume; remembered."""
+        return _remembered(self._seen, (answer.key, model), search)
+
+    def lane_map(
+        self, answer: Answer, model: str, *, stop: Callable[[], bool] = lambda: False
+    ) -> Grid | None:
+        """Which option of the model wins at which deadline and volume; remembered.
+
+        None where `stop` ended it.
+        """
         from planner import pipeline
 
-        key = (answer.key, model)
-        if key not in self._maps:
-            self._maps[key] = pipeline.maps(answer.estimate, model)[model]
-            _forget(self._maps)
-        return self._maps[key]
+        def draw() -> Grid:
+            return pipeline.maps(answer.estimate, model, look=_look(stop))[model]
+
+        return _remembered(self._maps, (answer.key, model), draw)
 
     def plan(
         self, answer: Answer, option_id: str, folder: Path, *, accept_assumed: bool = False
@@ -297,10 +298,34 @@ class Desk:
 MOST_KEPT = 64
 
 
-def _forget(kept: dict[tuple[Hashable, str], T]) -> None:
-    """The oldest goes where there is more than anybody returns to."""
-    while len(kept) > MOST_KEPT:
-        del kept[next(iter(kept))]
+def _look(stop: Callable[[], bool]) -> Callable[[], None]:
+    """What ends a search once nobody wants it: a key that comes meanwhile has to wait for it."""
+    from planner.workload.draws import StoppedError
+
+    def look() -> None:
+        if stop():
+            raise StoppedError
+
+    return look
+
+
+def _remembered(
+    kept: dict[tuple[Hashable, str], T], key: tuple[Hashable, str], find: Callable[[], T]
+) -> T | None:
+    """What was found before, or is now; None where the search was ended.
+
+    The oldest goes where there is more than anybody returns to.
+    """
+    from planner.workload.draws import StoppedError
+
+    if key not in kept:
+        try:
+            kept[key] = find()
+        except StoppedError:
+            return None
+        while len(kept) > MOST_KEPT:
+            del kept[next(iter(kept))]
+    return kept[key]
 
 
 def _of(measured: Measured, models: set[str]) -> Measured:

@@ -269,7 +269,7 @@ class PlanScreen(Asking):
 
     def failed(self, problems: tuple[Problem, ...]) -> None:
         """Say what is wrong, where, and what to do."""
-        self._busy = False
+        self._free()
         self.problems = problems
         self.enter(State.FAILED)
 

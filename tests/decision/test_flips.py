@@ -25,7 +25,10 @@ from planner.money import Usd
 from tests.decision.builders import HOUR, NOW, TODAY, case, demand, job
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from planner.catalog import Catalog
+    from planner.decision.flips import Look
     from planner.decision.options import Case
 
 MINUTE = 60.0
@@ -282,3 +285,31 @@ def test_a_longer_deadline_never_costs_more_in_the_map(
     assert late.chosen.cost is not None
     most = early.chosen.cost.expected * (1 + matrix.MATERIAL)
     assert late.chosen.cost.expected <= most, "no dearer but for fewer parts to operate"
+
+
+# --- an end to it -----------------------------------------------------------------------
+
+
+class EnoughError(Exception):
+    """Nobody wants to know any more."""
+
+
+def map_of_four(of: Case, look: Look) -> object:
+    return deadline_volume_map(of, [MINUTE, HOUR], [3, 4], look)
+
+
+@pytest.mark.parametrize("search", [flips, map_of_four])
+def test_a_search_ends_at_the_look_that_has_enough(
+    facts: Catalog, search: Callable[[Case, Look], object]
+) -> None:
+    looks = 0
+
+    def look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            raise EnoughError
+
+    with pytest.raises(EnoughError):
+        search(case(facts, job(), demand(HOUR)), look)
+    assert looks == 3

@@ -237,6 +237,8 @@ def test_a_closer_look_is_that_of_the_command_line_and_is_remembered(facts: Cata
     assert found.flips == pipeline.with_flips(answer.estimate).flips["acme-tall"]
     assert here.closer(answer, "acme-tall") is found
     assert here.closer(answer, "bolt-one", stop=lambda: True) is None
+    assert here.lane_map(answer, "bolt-one", stop=lambda: True) is None
+    assert here.lane_map(answer, "bolt-one") is here.lane_map(answer, "bolt-one") is not None
 
 
 def test_why_says_what_the_next_cheaper_lane_would_need(facts: Catalog) -> None:
