@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from planner.workload import access, designs, profile
+from planner.workload import access, designs, profile, sources
 from planner.workload.access import IrregularError
 from planner.workload.draws import DEFAULT_PRECISION, Drawer, StoppedError
 
@@ -27,7 +27,7 @@ SMALL = 4_000_000
 """Bytes of a file of which drawing would tokenise about as much as it holds."""
 
 SMALL_PACKED = 1_000_000
-"""The same for files that have no offsets, most of which are compressed."""
+"""The same for files whose rows have no offsets, most of which are compressed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +95,18 @@ def _drawn(workload: Workload, drawer: Drawer, how: How, progress: Progress | No
             )
         except IrregularError:
             return _from_start(workload, drawer, how, progress)
-    if workload.bytes <= SMALL_PACKED or not _have_sizes(workload, how):
+    if workload.bytes <= SMALL_PACKED:
         return None
-    return _from_start(workload, drawer, how, progress)
+    if sources.is_table(workload.path):
+        return designs.by_group(
+            workload,
+            drawer,
+            precision=how.precision,
+            seed=how.seed,
+            skip_bad=how.skip_bad,
+            progress=progress,
+        )
+    return _from_start(workload, drawer, how, progress) if _have_sizes(workload, how) else None
 
 
 def _from_start(workload: Workload, drawer: Drawer, how: How, progress: Progress | None) -> Drawn:

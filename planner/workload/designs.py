@@ -14,21 +14,26 @@ are read as that takes; where those were half of them, all are read as a stream.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import replace
+from itertools import accumulate
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from planner.errors import InputError
+from planner.workload import tables
 from planner.workload.draws import DEFAULT_PRECISION, Draw, Drawn, StoppedError
+from planner.workload.readers import Row
 from planner.workload.sampling import Sample, halved, strata
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from planner.errors import Problem
     from planner.workload.access import Access, Index, Span
     from planner.workload.draws import Drawer, Progress
-    from planner.workload.readers import Row, Rows
+    from planner.workload.readers import Rows, Workload
+    from planner.workload.tables import Batch, Group, Table
 
 FIRST_DRAWS = 600
 """Doubled until they are enough: mixed text is known within 1 % at eight times as many, a file of
@@ -44,6 +49,15 @@ STREAM_POWERS = (9, 15)
 
 STREAM_STRATUM = 4096
 """Bytes of the first strata of a file that is read from its start."""
+
+FIRST_GROUPS = 16
+"""Row groups that are drawn first, then doubled; of a file of twice as many, all are read."""
+
+READ_ANYWAY = 64 * 1024 * 1024
+"""Bytes of the needed columns up to which all groups are read: that is a tenth of a second."""
+
+FEWEST_A_GROUP = 8
+"""Draws in a row group at least: reading one costs more."""
 
 SHOWN_PROBLEMS = 5
 PROGRESS_EVERY = 64
@@ -206,11 +220,11 @@ def _needed(precision: float) -> int:
 class _Reservoir:
     """One draw a stratum of a stream whose length is not known; at most `most` are kept."""
 
-    def __init__(self, most: int, random: Random) -> None:
+    def __init__(self, most: int, random: Random, *, stratum: int = STREAM_STRATUM) -> None:
         self.draws: list[Draw] = []
         self._most = most
         self._random = random
-        self._stratum = STREAM_STRATUM
+        self._stratum = stratum
         self.next = random.randrange(self._stratum)
         """The offset of the next draw."""
 
@@ -225,15 +239,180 @@ class _Reservoir:
         self.next = begin + self._random.randrange(self._stratum)
 
 
+# --- draws from a table -----------------------------------------------------------------
+
+
+def by_group(
+    workload: Workload,
+    drawer: Drawer,
+    *,
+    precision: float = DEFAULT_PRECISION,
+    seed: int = 0,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+) -> Drawn:
+    """Draw rows of a Parquet file out of row groups that are drawn themselves.
+
+    Twice as many groups are drawn until the tokens of all rows are known within `precision`; of
+    a file of few groups, or where half of them would be needed, all are read. InputError for a
+    drawn row that makes no request, unless those are to be skipped, and for a group that cannot
+    be read. A StoppedError out of `progress` ends it early, once there is an estimate.
+    """
+    with tables.opened(workload.path) as table:
+        columns = drawer.prompt.reads(table.names)
+        groups = table.groups(columns)
+        if not groups:
+            raise InputError.of("no-rows", "the table has no rows", where=workload.name)
+        look = _Cells(workload, table, columns, drawer, skip_bad=skip_bad, progress=progress)
+        random = Random(seed)
+        drawn: Drawn | None = None
+        try:
+            if len(groups) > 2 * FIRST_GROUPS and sum(g.bytes for g in groups) > READ_ANYWAY:
+                for drawn in _of_some(groups, look, precision, random):
+                    if _precise(drawn, drawer.edges):
+                        break
+            if drawn is None or not _precise(drawn, drawer.edges):
+                drawn = _of_all(groups, look, precision, random)
+        except StoppedError:
+            if drawn is None:
+                raise
+            drawn = replace(drawn, stopped=True)
+    return replace(drawn, problems=tuple(look.problems))
+
+
+def _of_some(
+    groups: Sequence[Group], look: _Cells, precision: float, random: Random
+) -> Iterator[Drawn]:
+    """Estimates from ever more groups, as long as those are fewer than half.
+
+    One group a stratum of the bytes that the footer tells of, and in it one row a stratum of
+    its text: both in proportion to size. A row of s bytes in a group of z by the footer and b in
+    its text is then met like one of s z/b among as many as the footer has in all.
+    """
+    ends = list(accumulate(group.bytes for group in groups))
+    each = max(FEWEST_A_GROUP, _needed(precision) // FIRST_GROUPS)
+    made: dict[int, _Cluster] = {}
+    places = strata(0, ends[-1], FIRST_GROUPS, random)
+    while 2 * len(places) <= len(groups):
+        chosen = {place: groups[bisect_right(ends, place)] for place in places}
+        new = [place for place in places if place not in made]
+        for place in new:
+            made[place] = _cluster(chosen[place], look, each, random)
+        clusters = [made[place] for place in places]
+        sample = Sample(
+            [draw.size * cluster.stretch for cluster in clusters for draw in cluster.draws],
+            records=look.rows,
+            bytes=ends[-1],
+            clusters=[len(cluster.draws) for cluster in clusters],
+        )
+        draws = tuple(draw for cluster in clusters for draw in cluster.draws)
+        yield _told(draws, sample, look.drawer, precision)
+        places = _doubled(0, ends[-1], places, random)
+        each = max(FEWEST_A_GROUP, each // 2)
+
+
+class _Cluster(NamedTuple):
+    """The draws in one group."""
+
+    draws: tuple[Draw, ...]
+    stretch: float
+    """Bytes of the group in the footer for each byte of its text."""
+
+
+def _cluster(group: Group, look: _Cells, count: int, random: Random) -> _Cluster:
+    kept = _reservoir([group], count, random)
+    size = look.through([group], kept)
+    return _Cluster(tuple(kept.draws), group.bytes / size)
+
+
+def _of_all(groups: Sequence[Group], look: _Cells, precision: float, random: Random) -> Drawn:
+    """Draws from all groups as from a stream; four times as many where those were too few."""
+    count = _needed(precision)
+    while True:
+        kept = _reservoir(groups, count, random)
+        size = look.through(groups, kept)
+        drawn = _drawn(tuple(kept.draws), look.drawer, look.rows, size, precision)
+        if 4 * count > MOST_DRAWS or _precise(drawn, look.drawer.edges):
+            return drawn
+        count *= 4
+
+
+def _reservoir(groups: Iterable[Group], count: int, random: Random) -> _Reservoir:
+    """Strata for half as many draws again, if the text is as long as the footer has it."""
+    size = sum(group.bytes for group in groups)
+    return _Reservoir(2 * count, random, stratum=max(1, 2 * size // (3 * count)))
+
+
+class _Cells:
+    """Draws rows of a table as its groups are read; the row drawn last is kept."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        table: Table,
+        columns: Sequence[str],
+        drawer: Drawer,
+        *,
+        skip_bad: bool,
+        progress: Progress | None,
+    ) -> None:
+        self.rows = table.rows
+        self.drawer = drawer
+        self.problems: list[Problem] = []
+        self._workload = workload
+        self._table = table
+        self._columns = columns
+        self._skip_bad = skip_bad
+        self._progress = progress
+        self._last: Row | None = None
+
+    def through(self, groups: Iterable[Group], kept: _Reservoir) -> int:
+        """Draw from the text of groups, one after the other; its bytes."""
+        passed = 0
+        for group in groups:
+            for batch in self._table.batches(group, self._columns):
+                end = passed + batch.bytes
+                while kept.next < end:
+                    kept.take(self._draw(batch, kept.next - passed))
+                passed = end
+                self._tell(batch.first + len(batch))
+        return passed
+
+    def _tell(self, rows: int) -> None:
+        if self._progress is not None:
+            self._progress(rows, self._workload.bytes * rows // self.rows)
+
+    def _draw(self, batch: Batch, at: int) -> Draw:
+        place, start, size = batch.at(at)
+        try:
+            return self.drawer.draw(self._row(batch, place, size), (at - start) / size)
+        except InputError as error:
+            problem = replace(error.problems[0], where=self._workload.name)
+            _refuse(problem, self.problems, skip_bad=self._skip_bad)
+            return Draw(size)
+
+    def _row(self, batch: Batch, place: int, size: int) -> Row:
+        number = batch.first + place + 1
+        if self._last is None or self._last.number != number:
+            self._last = Row(
+                number=number, line=number, fields=batch.row(place), offset=number, size=size
+            )
+        return self._last
+
+
 # --- what the draws say -----------------------------------------------------------------
 
 
 def _drawn(
     draws: tuple[Draw, ...], drawer: Drawer, records: int, size: int, precision: float
 ) -> Drawn:
+    sample = Sample([draw.size for draw in draws], records=records, bytes=size)
+    return _told(draws, sample, drawer, precision)
+
+
+def _told(draws: tuple[Draw, ...], sample: Sample, drawer: Drawer, precision: float) -> Drawn:
     if not any(draw.shapes for draw in draws):
         raise InputError.of("no-rows", "none of the rows that were drawn makes a request")
-    sample = Sample([draw.size for draw in draws], records=records, bytes=size)
     bad = sum(
         weight
         for weight, draw in zip(sample.weights, draws, strict=True)

@@ -193,7 +193,7 @@ class Drawer:
         """`edges` are prompt lengths in tokens beyond which a request has another price."""
         self.names = tuple(names)
         self.prefix: tuple[str, ...] | None = None
-        self._prompt = prompt
+        self.prompt = prompt
         self._encodings = tuple(encodings.encoding(name) for name in names)
         self._counts = tuple(lru_cache(maxsize=16)(each.count) for each in self._encodings)
         self.edges = tuple(edges)
@@ -231,13 +231,13 @@ class Drawer:
     def problem(self, row: Row) -> Problem:
         """Why that row makes no request; only asked of one that makes none."""
         try:
-            self._prompt.render(row)
+            self.prompt.render(row)
         except InputError as error:
             return error.problems[0]
         raise AssertionError
 
     def _rendered(self, row: Row) -> _Rendered:
-        request = self._prompt.render(row)
+        request = self.prompt.render(row)
         contents = [message.content for message in request.messages]
         while len(self._ends) < len(contents):
             self._ends.append(SharedEnds())
@@ -253,7 +253,7 @@ class Drawer:
             shapes=tuple(self._empty(request, spans, count) for count in self._counts),
             shared=tuple((excerpt(text), self._counts[0](text)) for text in beside),
             wire=wire_bytes(request),
-            answer=self._prompt.answer(row) if isinstance(self._prompt, ReadyMade) else None,
+            answer=self.prompt.answer(row) if isinstance(self.prompt, ReadyMade) else None,
         )
 
     def _empty(

@@ -96,6 +96,9 @@ class Prompt(Protocol):
     def check(self, columns: Sequence[str]) -> None:
         """Raise InputError where the rows cannot have what is asked of them."""
 
+    def reads(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Those of the columns that requests are made of: the others need not be read."""
+
     def render(self, row: Row) -> Request:
         """The request of one row; InputError names the row."""
 
@@ -132,6 +135,13 @@ class Template:
             part.check(columns, collector)
         collector.raise_if_any()
 
+    def reads(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """The columns that it names; all where it takes the row as a whole."""
+        if any(part.takes_row for part in self._parts):
+            return tuple(columns)
+        named = {name for part in self._parts for name in part.names}
+        return tuple(name for name in columns if name in named)
+
     def render(self, row: Row) -> Request:
         """The request of one row; a system prompt that renders to nothing is left out.
 
@@ -161,6 +171,8 @@ class _Part:
         self.source = source
         self.name = name
         self.tree, self.compiled = _compiled(environment, source, name)
+        self.names = _names(self.tree)
+        self.takes_row = _takes_row(self.tree)
         self._inserts = _only_inserts(self.tree)
 
     def check(self, columns: Sequence[str], collector: Collector) -> None:
@@ -203,7 +215,7 @@ class _Part:
             return None
 
     def _null(self, row: Row) -> str:
-        asked = [name for name in _names(self.tree) if row.fields.get(name, "") is None]
+        asked = [name for name in self.names if row.fields.get(name, "") is None]
         which = " and ".join(f"`{name}`" for name in asked) or "a value"
         return f"{self.name}: {which} is null"
 
@@ -331,6 +343,17 @@ def _names(tree: nodes.Template) -> dict[str, int]:
     return first
 
 
+def _takes_row(tree: nodes.Template) -> bool:
+    """Whether the row is asked for in another way than by a column's name."""
+    from jinja2 import nodes
+
+    uses = [node for node in tree.find_all(nodes.Name) if node.name == WHOLE_ROW]
+    keyed = [
+        node for node in tree.find_all((nodes.Getitem, nodes.Getattr)) if _row_key(node) is not None
+    ]
+    return len(uses) > len(keyed)
+
+
 def _row_key(node: nodes.Node) -> str | None:
     """The key in `row["key"]` or `row.key`; None for anything else, `row.items()` included."""
     from jinja2 import nodes
@@ -450,6 +473,10 @@ class ReadyMade:
 
     def check(self, columns: Sequence[str]) -> None:
         """Nothing to check before the rows: each is judged by itself."""
+
+    def reads(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """All: a request may stand in any of them."""
+        return tuple(columns)
 
     def render(self, row: Row) -> Request:
         """The request in the row; InputError where it holds none, or what nobody can count."""

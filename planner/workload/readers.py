@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from planner.errors import InputError, Problem, did_you_mean
 from planner.words import counted
-from planner.workload import sources
+from planner.workload import sources, tables
 from planner.workload.sources import STANDARD_INPUT
 
 if TYPE_CHECKING:
@@ -375,9 +375,12 @@ def _whole_text(file: Path, size: int) -> tuple[str, _Fault | None]:
 def _cell_records(path: Path) -> Iterator[tuple[_Record, int]]:
     """Each row of a table; its size is that of its text, since on disk it has none."""
     total = path.stat().st_size
-    for number, (fields, share) in enumerate(sources.table(path), start=1):
-        size = 1 + sum(len(str(value)) for value in fields.values())
-        yield _Record([_Line("", number, 0, size, None)], fields, None), round(total * share)
+    for number, (cells, share) in enumerate(tables.rows(path), start=1):
+        if isinstance(cells, tables.CellError):
+            fields, fault, size = None, _Fault(str(cells)), 1
+        else:
+            fields, fault, size = cells, None, 1 + sum(map(len, map(str, cells.values())))
+        yield _Record([_Line("", number, 0, size, None)], fields, fault), round(total * share)
 
 
 # --- the table of formats ---------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What stands at a path before there are rows: a plain file, a packed one, a folder, a table.
+"""What stands at a path before there are rows: a plain file, a packed one, a folder.
 
 Everything is read more than once (its head, then a pass, perhaps a second), so what can be
 read only once, standard input, is kept in a temporary file first. Unpacking to disk was
@@ -20,23 +20,21 @@ import tempfile
 import weakref
 import zlib
 from contextlib import contextmanager
-from datetime import date, datetime, time
-from decimal import Decimal
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from planner.errors import InputError, Problem, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 STANDARD_INPUT = "-"
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 PARQUET = b"PAR1"
+ENCRYPTED_PARQUET = b"PARE"
 
 _BUFFER = 1024 * 1024
-_BATCH = 256
 _ZSTD_MODULES = ("compression.zstd", "zstandard")
 """The standard library's from Python 3.14 on, and the package that does the same before."""
 
@@ -51,6 +49,11 @@ def magic(path: Path) -> bytes:
             return raw.read(len(ZSTD)) or b""
     except OSError as error:
         raise unopenable(path, error) from None
+
+
+def is_table(path: Path) -> bool:
+    """Whether the file is Parquet, whatever its name says."""
+    return magic(path) in (PARQUET, ENCRYPTED_PARQUET)
 
 
 def is_packed(path: Path) -> bool:
@@ -202,51 +205,3 @@ def name_in(folder: Path, file: Path) -> str:
 
 def _hidden(folder: Path, file: Path) -> bool:
     return any(part.startswith(".") for part in file.relative_to(folder).parts)
-
-
-# --- tables -----------------------------------------------------------------------------
-
-
-def is_table(path: Path) -> bool:
-    """Whether the file is Parquet, whatever its name says."""
-    return magic(path) == PARQUET
-
-
-def table(path: Path) -> Iterator[tuple[Mapping[str, object], float]]:
-    """Each row of a Parquet file, with the share of all rows that is read with it.
-
-    Rows come in batches of `_BATCH`, so memory does not grow with the file. InputError where
-    the package that reads them is not there, or the file is broken.
-    """
-    try:
-        parquet: Any = importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        raise InputError.of(
-            "needs-parquet",
-            "the file is Parquet, and nothing here reads that",
-            where=str(path),
-            hint="install the package pyarrow, or write the rows as JSONL",
-        ) from None
-    try:
-        with parquet.ParquetFile(path) as opened:
-            count = opened.metadata.num_rows
-            rows = (row for batch in opened.iter_batches(_BATCH) for row in batch.to_pylist())
-            for number, row in enumerate(rows, start=1):
-                yield {name: _plain(value) for name, value in row.items()}, number / count
-    except (OSError, ValueError) as error:
-        raise InputError.of(
-            "bad-table", f"the table cannot be read: {error}", where=str(path)
-        ) from None
-
-
-def _plain(value: object) -> object:
-    """A cell as JSON would have it: times and exact numbers are text, bytes are read as text."""
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return {key: _plain(each) for key, each in value.items()} if isinstance(value, dict) else value
