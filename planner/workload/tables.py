@@ -36,6 +36,10 @@ _FIXED = 8
 """Bytes that a value which is no text counts."""
 
 
+_FORMLESS = (ValueError, OverflowError, ImportError)
+"""What the package raises at such a value."""
+
+
 class CellError(Exception):
     """A value that Python has no form for: bytes that are no UTF-8, a nanosecond."""
 
@@ -76,13 +80,30 @@ class Batch:
         start = self.ends[place - 1] if place else 0
         return place, start, self.ends[place] - start
 
+    def rows(self) -> Iterator[dict[str, object] | CellError]:
+        """The cells of every row, or why it has none."""
+        try:
+            values = [column.to_pylist() for column in self._cells.columns]
+        except _FORMLESS:
+            yield from map(self._row_or_error, range(len(self)))
+            return
+        names = self._cells.schema.names
+        for row in zip(*values, strict=True):
+            yield {name: _plain(value) for name, value in zip(names, row, strict=True)}
+
+    def _row_or_error(self, place: int) -> dict[str, object] | CellError:
+        try:
+            return self.row(place)
+        except CellError as error:
+            return error
+
     def row(self, place: int) -> dict[str, object]:
         """The cells of the row at that place; CellError."""
         found = {}
         for name, column in zip(self._cells.schema.names, self._cells.columns, strict=True):
             try:
                 found[name] = _plain(column[place].as_py())
-            except (ValueError, OverflowError, ImportError) as error:
+            except _FORMLESS as error:
                 raise CellError(f"column {name}: {error}") from None
         return found
 
@@ -163,12 +184,8 @@ def rows(path: Path) -> Iterator[tuple[dict[str, object] | CellError, float]]:
     with opened(path) as table:
         for group in table.groups(table.names):
             for batch in table.batches(group, table.names):
-                for place in range(len(batch)):
-                    share = (batch.first + place + 1) / table.rows
-                    try:
-                        yield batch.row(place), share
-                    except CellError as error:
-                        yield error, share
+                for place, cells in enumerate(batch.rows(), start=1):
+                    yield cells, (batch.first + place) / table.rows
 
 
 def _library(path: Path) -> Any:

@@ -650,3 +650,32 @@ def test_a_document_of_text_is_text_and_one_of_another_kind_is_refused() -> None
     sheet = {"type": "base64", "media_type": "application/vnd.ms-excel", "data": "AAAA"}
     with pytest.raises(InputError, match="ms-excel"):
         ready.render(asked(sheet))
+
+
+# --- what is read of a row ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("template", "read"),
+    [
+        ("{{ text }}", ("text",)),
+        ("{{ row['a b'] }} {{ text|upper }}", ("a b", "text")),
+        ("{{ note|default('') }}", ("note",)),
+        ("{% for each in text %}{{ each }}{% endfor %}", ("text",)),
+        ("no column at all", ()),
+        ("{{ row|tojson }}", ("a b", "text", "note")),
+        ("{{ row.text }} {{ row.items() }}", ("a b", "text", "note")),
+        ("{% for name in row %}{{ row[name] }}{% endfor %}", ("a b", "text", "note")),
+    ],
+)
+def test_the_columns_that_a_template_reads(template: str, read: tuple[str, ...]) -> None:
+    columns = ("a b", "text", "note")
+    assert Template(template).reads(columns) == read
+    whole = {"a b": "1", "text": "2", "note": "3"}
+    rows = [Row(number=1, line=1, fields={name: whole[name] for name in names})
+            for names in (columns, read)]  # fmt: skip
+    assert len({Template(template).render(row) for row in rows}) == 1
+
+
+def test_requests_that_rows_bring_may_stand_in_any_column() -> None:
+    assert ReadyMade(answers=False).reads(("id", "messages")) == ("id", "messages")
