@@ -62,6 +62,8 @@ NOT_ALLOWED = frozenset({401, 402, 403})
 NOT_FOUND = 404
 LONGEST = 500
 """Characters of a vendor's message that are kept."""
+LONGEST_BODY = 64 * 1024
+"""Bytes of a refusal that are kept."""
 CHUNK = 256 * 1024
 
 
@@ -158,7 +160,7 @@ class Line:
             status=response.status_code,
             error=found or {},
             headers=response.headers,
-            raw=response.content,
+            raw=self.hidden(response.content),
             request_id=request_id,
         )
 
@@ -181,6 +183,11 @@ class Line:
     def clean(self, text: str) -> str:
         """A vendor's words, short, and without any key: some vendors quote it."""
         return keys.redacted(text, (self.key.secret,))[:LONGEST]
+
+    def hidden(self, raw: bytes) -> bytes:
+        """The body of a refusal, as it is kept: without any key, and no longer than it need be."""
+        text = raw[:LONGEST_BODY].decode("utf-8", "replace")
+        return keys.redacted(text, (self.key.secret,)).encode()
 
     def settings(self) -> tuple[str, ...]:
         """Names of the variables that are set and that its library obeys."""
@@ -349,7 +356,8 @@ def row(line: bytes) -> dict[str, Any]:
 def labelled(error: Mapping[str, Any], *names: str) -> str:
     """`code: message` of an error, from the first of these fields that it has."""
     code = next((str(error[name]) for name in names if error.get(name)), "error")
-    return f"{code}: {error.get('message') or 'no reason given'}"
+    said = f"{code}: {error.get('message') or 'no reason given'}"
+    return keys.known_hidden(said[:LONGEST])
 
 
 # --- realtime ----------------------------------------------------------------------------
