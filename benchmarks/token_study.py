@@ -134,7 +134,7 @@ def hard(folder: Path, size: int) -> list[Case]:
     short = [
         workload_files.text(random, random.randrange(20, 300)) for _ in range(size // 4 // 200)
     ]
-    rules = " ".join(random.choices(workload_files.WORDS["de"].split(), k=900))
+    rules = " ".join(random.choices(workload_files.WORDS["de"].split(), k=1_400))
     template = f"{rules}\nText: {{{{ text }}}}\nAnswer in one word."
     return [
         Case(
@@ -174,37 +174,52 @@ def row_of(case: Case, seeds: int, pool: multiprocessing.pool.Pool) -> list[str]
     ]
 
 
+TITLES = ["file", "seeds", "covered", "half-width", "widest", "95 % of errors within", "draws"]
+COVERED = (
+    "Covered is the share of seeds whose interval, asked for ±1 % at 95 %, holds the exact count."
+)
+
+
 def main() -> None:
-    """Write the files, estimate them, put the table into RESULTS.md."""
+    """Write the files, estimate them, put the tables into RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=300)
-    parser.add_argument("--hard-megabytes", type=int, default=30)
     parser.add_argument("--hard-seeds", type=int, default=60)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", choices=("orders", "hard"))
     arguments = parser.parse_args()
-    size = arguments.megabytes * 1_000_000
-    with tempfile.TemporaryDirectory() as name, multiprocessing.Pool(arguments.workers) as pool:
-        folder = Path(name)
+    size, only = arguments.megabytes, arguments.only
+    if only != "hard":
+        study(
+            "Estimates of tokens: does the 95 % interval cover the truth?",
+            f"One file of {size} MB in four orders. {COVERED}",
+            lambda folder: orders(folder, size * 10**6),
+            arguments.seeds,
+            arguments.workers,
+        )
+    if only != "orders":
+        study(
+            "Estimates of tokens in files that are hard for samplers",
+            f"Made of {size} MB each. {COVERED} Where a price doubles, rows above {EDGE:,} tokens "
+            "count twice, in the truth and in the interval.",
+            lambda folder: hard(folder, size * 10**6),
+            arguments.hard_seeds,
+            arguments.workers,
+        )
+
+
+def study(
+    heading: str, said: str, made: Callable[[Path], list[Case]], seeds: int, workers: int
+) -> None:
+    """One table of RESULTS.md."""
+    with tempfile.TemporaryDirectory() as name, multiprocessing.Pool(workers) as pool:
         rows = []
-        for cases, seeds in (
-            (orders(folder, size), arguments.seeds),
-            (hard(folder, arguments.hard_megabytes * 1_000_000), arguments.hard_seeds),
-        ):
-            for case in cases:
-                rows.append(row_of(case, seeds, pool))
-                print(*rows[-1], sep=" | ", flush=True)
-    body = results.table(
-        ["file", "seeds", "covered", "half-width", "widest", "95 % of errors within", "draws"], rows
-    )
-    results.write(
-        "Estimates of tokens: does the 95 % interval cover the truth?",
-        "python benchmarks/token_study.py",
-        f"One file of {arguments.megabytes} MB in four orders and three hard ones of "
-        f"{arguments.hard_megabytes} MB, asked for ±1 % at 95 %; "
-        "covered is the share of seeds whose interval holds the exact count. In the case of a "
-        f"price, rows above {EDGE:,} tokens count twice.\n\n{body}",
-    )
+        for case in made(Path(name)):
+            rows.append(row_of(case, seeds, pool))
+            print(*rows[-1], sep=" | ", flush=True)
+    body = f"{said}\n\n{results.table(TITLES, rows)}"
+    results.write(heading, "python benchmarks/token_study.py", body)
 
 
 if __name__ == "__main__":
