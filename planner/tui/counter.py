@@ -15,6 +15,7 @@ import sys
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
 
 from planner.errors import InputError, PlannerError
@@ -67,8 +68,9 @@ def counts(
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
     )
     with process, _end(process.stdout) as said, _end(process.stdin) as asked:
+        telling = Thread(target=_tell, args=(asked, (catalog, job, known)))
+        telling.start()
         try:
-            asked.send((catalog, job, known))
             yield from _heard(said, asked, progress, stop)
         except (EOFError, BrokenPipeError):
             raise InputError.of(
@@ -78,6 +80,15 @@ def counts(
             ) from None
         finally:
             process.terminate()
+            telling.join()  # before its pipe is closed, and the number given to another file
+
+
+def _tell(asked: Connection[Any, Any], what: object) -> None:
+    """The question, in a thread: it is more than a pipe holds, and waits for a process to begin."""
+    try:
+        asked.send(what)
+    except OSError:
+        return  # nobody wants to know any more
 
 
 def _end(pipe: IO[bytes] | None) -> Connection[Any, Any]:
