@@ -713,9 +713,12 @@ def fetch(name: str, seat: Seat, terms: Terms) -> Fetched:
 
 
 def follow_up(ledger: Ledger, job: Job, now: datetime) -> FollowUp | None:
-    """The plan of the rows that have no answer, once nothing of the job is out any more."""
+    """The plan of the rows that have no answer, once the job itself sends none of them any more.
+
+    None before: of a rescue whose batches are over the rest is still to go, one by one.
+    """
     attempts = ledger.attempts(job.id)
-    if job.state != "done" or any(each.state not in states.SETTLED for each in attempts):
+    if not rescue.over(ledger, job) or any(each.state not in states.SETTLED for each in attempts):
         return None
     plan = plans.read(ledger.job_folder(job.id) / builds.PLAN)
     return followup.make(ledger, job, plan, vendors.reading(job.provider), now)

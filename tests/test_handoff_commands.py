@@ -20,6 +20,8 @@ from planner.errors import VendorError
 from planner.handoff import home, rehearsal, submit
 from planner.handoff import plan as plans
 from planner.handoff.ledger import Ledger
+from planner.handoff.providers import vendors
+from planner.handoff.vendor import NotSentError
 from planner.money import Usd, dollars
 from planner.words import percent
 from tests.handoff.counter import MODELS, QUICK, SENTINEL, Counter
@@ -914,6 +916,34 @@ def test_a_cancel_in_the_middle_of_a_rescue_ends_that_as_well(make: Make) -> Non
     assert counter.server.record.calls("anthropic.messages.create") == []
     assert "cancelled" in counter("jobs", counter.job).out
     assert counter("resume").err == "nothing to resume: every job is over\n"
+
+
+def test_rows_that_a_rescue_is_about_to_send_are_offered_to_nobody_else(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch is over and its vendor out of reach: the rest waits for the rescue alone."""
+    counter = make(conduct=errors(0.5))
+    option = ("--choose", "claude-haiku-5-5/batch>standard", "--deadline", "4h", "--tier", "start")
+
+    def unreachable(*_: object, **__: object) -> object:
+        raise NotSentError("no route")
+
+    with monkeypatch.context() as away:
+        away.setattr(vendors, "open_realtime", unreachable)
+        assert counter.submit(counter.plan(*option), "--once").exit_code == 0
+        while "rescue" not in [each.kind for each in events(counter)]:
+            counter("resume", counter.job, "--once")
+            counter.time.sleep(60)
+        fetched = counter("fetch", counter.job, "--json")
+        assert json.loads(fetched.out)["follow_up"] is None, "else its rows are paid for twice"
+    ended = counter("resume", counter.job, "--format", "json")
+    assert counter.server.record.calls("anthropic.messages.create")
+    assert json.loads(ended.out)["follow_up"] is not None, "now nothing sends them any more"
+
+
+def events(counter: Counter) -> tuple[Any, ...]:
+    with counter.ledger as ledger:
+        return ledger.events(counter.job)
 
 
 def test_a_yes_from_before_is_none_for_what_can_no_longer_run(counter: Counter) -> None:
