@@ -315,7 +315,7 @@ class Access:
                 raise IrregularError from None
             number, line = self.place(span)
             return self._parsed(span, number=number, line=line)
-        return None if row is None else replace(row, offset=span.offset)
+        return None if row is None else row._replace(offset=span.offset)
 
     def _parsed(self, span: Span, *, number: int = 0, line: int = 0) -> Row | None:
         index = self._index

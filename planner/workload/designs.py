@@ -161,7 +161,7 @@ class _Look:
             # The row's number costs a look-up, so it is only asked for to name it.
             number, line = self._file.place(span)
             where = f"{self._index.workload.name}:{line}"
-            problem = self._drawer.problem(replace(row, number=number, line=line))
+            problem = self._drawer.problem(row._replace(number=number, line=line))
             raise InputError(replace(problem, where=where)) from None
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -261,8 +261,8 @@ class Drawer:
     ) -> Shape:
         """The shape of the request without what is the row's own."""
         contents = [message.content for message in request.messages]
-        hollow = tuple(replace(message, content="") for message in request.messages)
-        shape = tokens.shape(replace(request, messages=hollow), count)
+        hollow = tuple(message._replace(content="") for message in request.messages)
+        shape = tokens.shape(request._replace(messages=hollow), count)
         return shape._replace(text=sum(map(count, _outside(contents, spans))))
 
     def _own(self, row: Row, made: _Rendered, place: float) -> tuple[tuple[int, ...], str]:
