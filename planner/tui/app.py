@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import actions
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -18,9 +19,10 @@ from planner.tui.plan import PlanScreen
 from planner.tui.widgets import PLACES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from textual.dom import DOMNode
     from textual.screen import Screen
 
     from planner.job import Job
@@ -33,6 +35,13 @@ HEIGHTS = ((0, "-flat"), (16, "-short"), (34, "-tall"))
 
 DEFECT = 70
 """Exit code of a crash; 1 would be a valid no."""
+
+
+def declared(node: DOMNode) -> Iterator[Binding]:
+    """The bindings of its class and its bases; those of the library have no words of ours."""
+    for base in type(node).__mro__:
+        if base.__module__.startswith("planner."):
+            yield from Binding.make_bindings(vars(base).get("BINDINGS", ()))
 
 
 class PlannerApp(App[None]):
@@ -220,23 +229,32 @@ class PlannerApp(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action of the screen, then the library's own."""
         known: set[str] = set()
-        for active in list(screen.active_bindings.values()):
-            binding = active.binding
-            if binding.show and active.enabled and binding.tooltip not in {"", *known}:
+        for node, binding in self._bound(screen):
+            if binding.tooltip not in {"", *known}:
                 known.add(binding.tooltip)
                 yield SystemCommand(
                     binding.tooltip,
                     f"key {self.get_key_display(binding)}",
-                    lambda action=binding.action, node=active.node: self.call_later(
+                    lambda action=binding.action, node=node: self.call_later(
                         self.run_action, action, node
                     ),
                 )
-        for name in PLACES:
-            yield SystemCommand(f"Go to {name}", f"key {PLACES.index(name) + 1}", self._going(name))
         yield from super().get_system_commands(screen)
 
-    def _going(self, name: str) -> Callable[[], None]:
-        return lambda: self.action_place(name)
+    def _bound(self, screen: Screen[object]) -> Iterator[tuple[DOMNode, Binding]]:
+        """What may be done now and whose action it is, whatever field would take its key.
+
+        What the row of keys shows comes first, moving about last.
+        """
+        focused = screen.focused
+        nodes = [*(focused.ancestors_with_self if focused is not None else [screen])]
+        if self not in nodes:
+            nodes.append(self)
+        found = [(node, each) for node in nodes for each in declared(node)]
+        for node, each in sorted(found, key=lambda pair: not pair[1].show):
+            action, parameters = actions.parse(each.action)[1:]
+            if node.check_action(action, parameters):
+                yield node, each
 
     def _fatal_error(self) -> None:
         """Leave with a traceback that shows code and no values."""

@@ -8,6 +8,7 @@ asks what, is the business of the screen that is made of this one.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from enum import StrEnum
 from threading import Event
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from planner.errors import PlannerError
-from planner.tui.session import Session, asked_of
+from planner.tui.session import Session, asked_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,6 +141,7 @@ class Asking(Screen[object]):
         self.tightening = False
         """Whether a closer count goes on behind the answer that is shown."""
         self._known: dict[Job, Measured] = {}
+        """By what decides a count."""
         self._busy = False
         self._slow: Timer | None = None
         """What dims the figures once an answer takes long."""
@@ -193,14 +195,14 @@ class Asking(Screen[object]):
 
     def _follow(self, *, anew: bool = False) -> None:
         job = self.job
-        known = None if anew or job is None else self._known.get(job)
+        known = None if anew or job is None else self._known.get(rows_of(job))
         if job is None:
             self.enter(State.WELCOME)
         elif known is None:
             self.count(self.session.now)
         else:
             self._leave_counting()
-            self.measured = known
+            self.measured = known if known.job == job else replace(known, job=job)
             self.recompute()
 
     # --- counting -----------------------------------------------------------------------
@@ -259,7 +261,7 @@ class Asking(Screen[object]):
     def on_asking_counted(self, message: Counted) -> None:
         """A first answer, or a closer one behind it."""
         job = message.measured.job
-        self._known[job] = message.measured
+        self._known[rows_of(job)] = message.measured
         if len(self._known) > MOST_COUNTED:
             del self._known[next(iter(self._known))]
         if job != self.job or self.state not in (State.COUNTING, State.ANSWERED):

@@ -39,11 +39,24 @@ HELPS = ("retry", "sample")
 
 EMPTY = (
     Paragraph(body=(Piece("Nothing is planned yet.", Tone.STRONG),)),
+    paragraph(
+        "This is the page for a meeting: what a job costs a month in realtime and in batch, large "
+        "enough to read from the back, and what the saving costs in time.",
+        Tone.MUTED,
+    ),
     BLANK,
-    Paragraph(body=(Piece("the shipped budget, to look around"),), mark=Piece("b     ", Tone.KEY)),
-    Paragraph(body=(Piece("plan a job first, then come back"),), mark=Piece("1     ", Tone.KEY)),
+    Paragraph(
+        body=(Piece("plan a job first; then 4 shows it"),),
+        mark=Piece("1     ", Tone.KEY),
+        action="app.place('Plan')",
+    ),
+    Paragraph(
+        body=(Piece("the shipped budget, to look around"),),
+        mark=Piece("b     ", Tone.KEY),
+        action="sample",
+    ),
     BLANK,
-    paragraph("With a file of your own: planner budget.yaml", Tone.MUTED),
+    paragraph("With a budget file of your own: planner budget.yaml", Tone.MUTED),
 )
 
 

@@ -47,7 +47,9 @@ class Grid:
     ids: tuple[str, ...]
     rows: tuple[tuple[Line, ...], ...]
     wides: tuple[int, ...] = ()
-    """Widths of the columns, where they are to stay while rows come and go."""
+    """Widths of the columns where there is room for them: they stay while rows come and go."""
+    least: tuple[int, ...] = ()
+    """Widths that these rows alone need, where there is no room for the others."""
     ticked: frozenset[str] = frozenset()
     _laid: dict[int, tuple[int, ...]] = field(default_factory=dict, repr=False, compare=False)
 
@@ -77,6 +79,8 @@ class Grid:
 
     def _fitted(self, width: int) -> tuple[int, ...]:
         widths = list(self.wides or widths_of(self.columns, self.rows))
+        if self.least and _taken(widths) > width:
+            widths = list(self.least)
         for place in sorted(range(len(widths)), key=lambda n: -self.columns[n].rank):
             over = _taken(widths) - width
             if over <= self._slack(widths) or not self.columns[place].rank:
@@ -96,10 +100,14 @@ class Grid:
 
 def widths_of(columns: Sequence[Column], rows: Sequence[Sequence[Line]]) -> tuple[int, ...]:
     """The widest cell of each column, its title included; 0 where every cell is empty."""
-    widest = [max((cells(row[n]) for row in rows), default=0) for n in range(len(columns))]
+    return widest(columns, [tuple(map(cells, row)) for row in rows])
+
+
+def widest(columns: Sequence[Column], rows: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """The same, of rows whose cells are measured already."""
+    found = map(max, zip(*rows, strict=True)) if rows else (0 for _ in columns)
     return tuple(
-        max(wide, len(each.title)) if wide else 0
-        for each, wide in zip(columns, widest, strict=True)
+        max(wide, len(each.title)) if wide else 0 for each, wide in zip(columns, found, strict=True)
     )
 
 

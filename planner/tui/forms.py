@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from planner import job as jobs
 from planner import sample
+from planner.decision.requirements import DEFAULT_CONFIDENCE
 from planner.errors import InputError, PlannerError, Problem
 from planner.job import Job, Output, Text
 from planner.notation import whole
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from planner.catalog import Catalog
+    from planner.decision.requirements import Latency, Requirements
 
 T = TypeVar("T")
 
 DEADLINE, ROWS, MODELS = "deadline", "rows", "models"
 ANSWERS, PROMPT_TOKENS, RUNS = "answer tokens", "prompt tokens", "runs a month"
+CERTAINTY, TIER, LIMITS, ANSWER_TIME = "certainty", "usage tier", "own limits", "answer time"
 PROMPT = "prompt"
 NO_DEADLINE = ("", "none")
 
@@ -60,7 +63,7 @@ def edit_fields(job: Job, inputs: Inputs, own_rows: int | None) -> tuple[Field, 
     if own_rows is not None:
         fields.append(Field(name=ROWS, value=f"{rows:,}", example="empty: as many as the job has"))
     fields += [_models_field(job), _answers_field(job), _runs_field(inputs)]
-    return tuple(fields)
+    return (*fields, *_circumstances(job.requirements))
 
 
 def figure_fields(job: Job | None, inputs: Inputs) -> tuple[Field, ...]:
@@ -98,6 +101,19 @@ def _runs_field(inputs: Inputs) -> Field:
     return Field(name=RUNS, value=value, example="such as 22; empty: what a run costs is enough")
 
 
+def _circumstances(demand: Requirements) -> tuple[Field, ...]:
+    """How sure it must be, and what holds for this account."""
+    tiers = (name if provider is None else f"{provider}={name}" for provider, name in demand.tiers)
+    limits = (f"{name}={value}" for name, value in demand.limits)
+    time = "" if demand.latency is None else f"{demand.latency.mean:g}:{demand.latency.cv:g}"
+    return (
+        Field(name=CERTAINTY, value=f"{demand.confidence * 100:g} %", example="such as 95 %"),
+        Field(name=TIER, value=" ".join(tiers), example="such as VENDOR=NAME; empty: the lowest"),
+        Field(name=LIMITS, value=" ".join(limits), example="such as rpm=1000 itpm=400000"),
+        Field(name=ANSWER_TIME, value=time, example="seconds of one answer, such as 2.5"),
+    )
+
+
 # --- from texts -------------------------------------------------------------------------
 
 
@@ -109,6 +125,7 @@ def edited(
         job,
         models=_read(texts, MODELS, lambda text: _models(text, catalog)),
         output=_read(texts, ANSWERS, lambda text: _output(text, job.output)),
+        requirements=_demanded(texts, job.requirements),
     )
     rows = _read(texts, ROWS, lambda text: _count(text, ROWS)) if ROWS in texts else inputs.rows
     return made, _inputs(texts, inputs, now, rows)
@@ -136,6 +153,45 @@ def from_figures(
 def _inputs(texts: Mapping[str, str], inputs: Inputs, now: datetime, rows: int | None) -> Inputs:
     runs = _read(texts, RUNS, lambda text: _count(text, RUNS))
     return Inputs(deadline=_deadline(texts, inputs, now), rows=rows, runs=runs)
+
+
+def _demanded(texts: Mapping[str, str], demand: Requirements) -> Requirements:
+    """The demand with what was typed; what stands as it stood is kept to the last digit."""
+    made: dict[str, object] = {}
+    for field in _circumstances(demand):
+        if texts.get(field.name, field.value).strip() != field.value:
+            name, notation = DEMANDS[field.name]
+            made[name] = _read(texts, field.name, notation)
+    return replace(demand, **made)  # type: ignore[arg-type]  # each notation makes its field
+
+
+def _certainty(text: str) -> float:
+    if not text:
+        return DEFAULT_CONFIDENCE
+    share = text.replace(" ", "")
+    return jobs.share(share if "." in share else f"{share.removesuffix('%')}%", CERTAINTY)
+
+
+def _tiers(text: str) -> tuple[tuple[str | None, str], ...]:
+    return tuple(jobs.tier(each, TIER) for each in text.replace(",", " ").split())
+
+
+def _limits(text: str) -> tuple[tuple[str, int], ...]:
+    found = (jobs.limit(each, LIMITS) for each in text.split())
+    return tuple(dict(found).items())
+
+
+def _answer_time(text: str) -> Latency | None:
+    return jobs.latency(text.removesuffix("s"), ANSWER_TIME) if text else None
+
+
+DEMANDS: Mapping[str, tuple[str, Callable[[str], object]]] = {
+    CERTAINTY: ("confidence", _certainty),
+    TIER: ("tiers", _tiers),
+    LIMITS: ("limits", _limits),
+    ANSWER_TIME: ("latency", _answer_time),
+}
+"""Field -> the part of the demand that it states, and how it is read."""
 
 
 def _read(texts: Mapping[str, str], name: str, notation: Callable[[str], T]) -> T:

@@ -22,6 +22,7 @@ from planner.tui.places import Place
 from planner.tui.widgets import Prose
 
 if TYPE_CHECKING:
+    from textual import events
     from textual.app import ComposeResult
 
     from planner.tui.desk import Desk
@@ -62,11 +63,12 @@ class ModelsScreen(Place):
         ),
         Binding("pageup", "move(-10)", "Ten up", show=False, tooltip="Ten models up"),
         Binding("pagedown", "move(10)", "Ten down", show=False, tooltip="Ten models down"),
-        Binding("slash", "filter", "Filter", key_display="/", tooltip="Type into the filter"),
         Binding("space", "tick", "Tick", key_display="Space", tooltip="Tick it for a plan"),
-        Binding("p", "plan", "Plan with ticked", tooltip="Ask Plan of the ticked models"),
+        Binding("p", "plan", "Plan", tooltip="Ask Plan of the ticked models"),
+        Binding("slash", "filter", "Filter", key_display="/", tooltip="Type into the filter"),
         Binding("b", "state", "Batch?", tooltip="Batch: yes, no, unknown, all"),
-        Binding("escape", "back", "Back", key_display="Esc", tooltip="Out of the field; clear it"),
+        Binding("escape", "leave", "List", key_display="Esc", tooltip="Out of the field"),
+        Binding("escape", "clear", "Clear", key_display="Esc", tooltip="Clear the filter"),
         Binding("r", "retry", "Retry", tooltip=RETRY),
     ]
 
@@ -115,6 +117,8 @@ class ModelsScreen(Place):
 
     def on_mount(self) -> None:
         """Paint first, look up afterwards, in a thread."""
+        # Every key narrows; a message from the field would come after its frame.
+        self.watch(self.field, "value", self._filter, init=False)
         self.none.display = False
         self.counts.show(notices.looking_up())
         self.call_after_refresh(self._begin)
@@ -168,15 +172,16 @@ class ModelsScreen(Place):
         """Whether there is a model to choose or to look at."""
         if action == "retry":
             return self.broken
-        if action in {"filter", "state", "back"}:
-            return not self.broken
-        if action == "plan":
-            return bool(self.ticked)
+        means = {
+            "state": not self.broken,
+            "filter": not self.broken and self.focused is not self.field,
+            "leave": self.focused is self.field,
+            "clear": bool(self.field.value) and self.focused is not self.field,
+            "plan": bool(self.ticked),
+        }
+        if action in means:
+            return means[action]
         return action not in {"evidence", "move", "tick"} or self.listing.cursor is not None
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Every key narrows."""
-        self._filter(event.value)
 
     def _filter(self, text: str) -> None:
         if self.shelf is None:
@@ -184,11 +189,36 @@ class ModelsScreen(Place):
         from planner.tui import support
 
         self.found = found = support.filtered(self.shelf, text, frozenset(self.ticked))
-        self.counts.show_lines((found.counts,))
         self.listing.show(found.grid)
+        self._count()
         if found.none or self.none.display:
             self.none.show(found.none)
         self.listing.display, self.none.display = not found.none, bool(found.none)
+        self.refresh_bindings()
+
+    def _count(self) -> None:
+        from planner.tui import support
+
+        found, cursor = self.found, self.listing.cursor
+        if found is None:
+            return
+        room = self.listing.scrollable_content_region.width
+        cut = cursor is not None and support.is_cut(found, self.listing.place, room)
+        whole = cursor if cursor is not None and cut else ""
+        width, ticked = self.counts.size.width, len(self.ticked)
+        self.counts.show_lines((support.heading(found, ticked, width, whole),))
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another width has other words."""
+        super().on_resize(event)
+        self.call_after_refresh(self._count)
+
+    def on_listing_moved(self) -> None:
+        """Another model: its whole id."""
+        self._count()
+
+    def on_descendant_focus(self) -> None:
+        """What is typed goes into the field now, or is a key."""
         self.refresh_bindings()
 
     def on_listing_chosen(self) -> None:
@@ -233,9 +263,10 @@ class ModelsScreen(Place):
 
             self.field.value = support.next_state(self.shelf, self.field.value)
 
-    def action_back(self) -> None:
-        """Out of the field first, then clear it."""
-        if self.focused is self.field:
-            self.listing.focus()
-        else:
-            self.field.value = ""
+    def action_leave(self) -> None:
+        """Out of the field."""
+        self.listing.focus()
+
+    def action_clear(self) -> None:
+        """Every model again."""
+        self.field.value = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.report.layout import printable
+from planner.tui.keyed import keyed
 from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
 from planner.words import aged, counted
 
@@ -79,7 +80,12 @@ def looking_up() -> tuple[Paragraph, ...]:
 def next_keys(keys: Sequence[tuple[str, str]]) -> tuple[Paragraph, ...]:
     """What can be done about it: keys with what they do."""
     return tuple(
-        Paragraph(body=(Piece(text),), mark=Piece(f"{key:<6}", Tone.KEY)) for key, text in keys
+        Paragraph(
+            body=(Piece(text),),
+            mark=Piece(f"{key:<6}", Tone.KEY),
+            action=f"app.simulate_key('{key}')",
+        )
+        for key, text in keys
     )
 
 
@@ -91,7 +97,7 @@ def problems(found: Sequence[Problem]) -> tuple[Paragraph, ...]:
 def _problem(problem: Problem) -> Iterator[Paragraph]:
     yield Paragraph(
         body=(
-            Piece(printable(problem.message), Tone.BAD),
+            Piece(printable(keyed(problem.message)), Tone.BAD),
             Piece(f"  [{problem.code}]", Tone.MUTED),
         ),
         mark=Piece("✗ ", Tone.BAD),
@@ -99,5 +105,5 @@ def _problem(problem: Problem) -> Iterator[Paragraph]:
     if problem.where is not None:
         yield paragraph(f"at {problem.where}", mark="  ")
     if problem.hint is not None:
-        yield paragraph(problem.hint, mark="  hint: ")
+        yield paragraph(keyed(problem.hint), mark="  hint: ")
     yield BLANK

@@ -59,6 +59,8 @@ class Paragraph:
 
     body: Line
     mark: Piece = NO_MARK
+    action: str = ""
+    """What a click on it does, as an action of the screen."""
 
 
 BLANK = Paragraph(body=())

@@ -62,6 +62,9 @@ WHEN = {
 }
 """In which states an action means something; its key is shown only there."""
 
+SHORTLY = 3.0
+"""Seconds that a word on a key that does nothing stays."""
+
 HELPS = ("skip_bad", "template", "retry", "edit", "open", "undo")
 """What may be done about a failure."""
 
@@ -99,6 +102,8 @@ class PlanScreen(Asking):
     def __init__(self, desk: Desk, job: Job | None) -> None:
         super().__init__(desk, job)
         self._recent: tuple[Remembered, ...] = ()
+        self._wished: tuple[str, ...] = ()
+        """Models that were ticked before there was a job to ask of them."""
         self._top = TopBar("Plan")
         self._welcome = Welcome()
         self._notice = Prose(id="notice")
@@ -124,8 +129,6 @@ class PlanScreen(Asking):
         elif self.job is not None:
             self.count(self.session.now)
         else:
-            self._recent = self.desk.memory.recent()
-            self._welcome.offer([each.path for each in self._recent])
             self.run_worker(self._load, thread=True, group="catalog")
 
     def _load(self) -> None:
@@ -163,6 +166,7 @@ class PlanScreen(Asking):
         """Show what the state is about."""
         self.state = state
         if state is State.WELCOME:
+            self._offer()
             self._stage(self._welcome)
             self._welcome.enter()
         elif state is State.ANSWERED and self._answer is not None:
@@ -176,6 +180,13 @@ class PlanScreen(Asking):
             self._stage(self._notice)
         self._show_age()
         self.refresh_bindings()
+
+    def _offer(self) -> None:
+        """The files before this one."""
+        here = self.job.workload if self.job is not None else None
+        now = str(here.absolute()) if here is not None else ""
+        self._recent = tuple(each for each in self.desk.memory.recent() if each.path != now)
+        self._welcome.offer([each.path for each in self._recent], self._wished)
 
     def _show_age(self) -> None:
         shown = self.shown
@@ -334,23 +345,32 @@ class PlanScreen(Asking):
     def _change(self, inputs: Inputs) -> None:
         self.ask(replace(self.session.now, inputs=inputs))
 
+    def _step(self, inputs: Inputs, at_the_end: str) -> None:
+        """A step of a ladder, or why there is none."""
+        if inputs == self.session.inputs:
+            self.notify(f"{at_the_end}; e types another", timeout=SHORTLY)
+        else:
+            self._change(inputs)
+
     def action_sooner(self) -> None:
         """A shorter deadline."""
-        self._change(session.sooner(self.session.inputs))
+        self._step(session.sooner(self.session.inputs), "no key goes below this deadline")
 
     def action_later(self) -> None:
         """A longer deadline."""
-        self._change(session.later(self.session.inputs))
+        self._step(session.later(self.session.inputs), "there is no deadline: [ sets one")
 
     def action_halve(self) -> None:
         """Half the rows."""
         if self.measured is not None:
-            self._change(session.halved(self.session.inputs, self.measured.rows))
+            halved = session.halved(self.session.inputs, self.measured.rows)
+            self._step(halved, "there are no fewer rows")
 
     def action_double(self) -> None:
         """Twice the rows."""
         if self.measured is not None:
-            self._change(session.doubled(self.session.inputs, self.measured.rows))
+            doubled = session.doubled(self.session.inputs, self.measured.rows)
+            self._step(doubled, "no more rows are planned at once")
 
     def action_own_rows(self) -> None:
         """The job's own volume."""
@@ -361,9 +381,21 @@ class PlanScreen(Asking):
         self.undo()
 
     def take_models(self, names: tuple[str, ...]) -> None:
-        """Ask the same of other models, ticked elsewhere."""
+        """Ask the same of other models, ticked elsewhere; or the first job of them."""
         if self.job is not None:
             self.ask(replace(self.session.now, job=replace(self.job, models=names)))
+        else:
+            self._wished = names
+            self._offer()
+
+    @property
+    def _demanded(self) -> Job | None:
+        """What holds for the next job as well: models and demands."""
+        if self.job is not None or not self._wished:
+            return self.job
+        from planner.job import Job
+
+        return Job(models=self._wished)
 
     def action_edit(self) -> None:
         """Type what the keys step through, and what they cannot reach."""
@@ -488,9 +520,13 @@ class PlanScreen(Asking):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """A path was typed; an empty one is the newest of the last ones, or the sample."""
         path = event.value.strip()
-        if not path and self._recent and self.measured is None:
+        if not path and self._recent:
             path = self._recent[0].path
         self._open(path)
+
+    def action_pick(self, place: int) -> None:
+        """One of the files before."""
+        self._open(self._recent[place].path)
 
     def action_sample(self) -> None:
         """The shipped sample."""
@@ -504,8 +540,9 @@ class PlanScreen(Asking):
             before = next((each for each in self._recent if each.path == path), None)
             if before is not None and self.job is None:
                 job, inputs = forms.remembered(before)
+                job = replace(job, models=self._wished or job.models)
             else:
-                job = forms.opened(path, self.job)
+                job = forms.opened(path, self._demanded)
         except PlannerError as error:
             self.failed(error.problems)
             return
@@ -516,14 +553,14 @@ class PlanScreen(Asking):
         from planner.tui import forms
         from planner.tui.modals import Form
 
-        fields = forms.figure_fields(self.job, self.session.inputs)
+        fields = forms.figure_fields(self._demanded, self.session.inputs)
         self.app.push_screen(Form("Figures instead of a file", fields, self._figured))
 
     def _figured(self, texts: Mapping[str, str]) -> None:
         from planner.tui import forms
 
         job, inputs = forms.from_figures(
-            texts, self.job, self.session.inputs, self.desk.catalog(), self.desk.now
+            texts, self._demanded, self.session.inputs, self.desk.catalog(), self.desk.now
         )
         self.ask(Asked(job=job, inputs=inputs), anew=True)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from planner.decision.requirements import Requirements
 from planner.words import DAY, HOUR, MINUTE
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ class Asked:
 
     job: Job | None = None
     inputs: Inputs = Inputs()
+
+
+def rows_of(job: Job) -> Job:
+    """What decides how a job is counted: all of it but the demand."""
+    return replace(job, requirements=Requirements(), deadline_at=None)
 
 
 def asked_of(job: Job | None) -> Asked:

@@ -14,8 +14,18 @@ from planner.catalog.facts import SupportState
 from planner.catalog.freshness import freshness
 from planner.money import plain
 from planner.report import facts
-from planner.tui.columns import Column, Grid, widths_of
-from planner.tui.pieces import BLANK, Line, Paragraph, Piece, Tone, paragraph
+from planner.tui.columns import GAP, Column, Grid, widest
+from planner.tui.pieces import (
+    BLANK,
+    Line,
+    Paragraph,
+    Piece,
+    Tone,
+    between,
+    cells,
+    fitting,
+    paragraph,
+)
 from planner.words import compact, counted, duration
 
 if TYPE_CHECKING:
@@ -37,7 +47,7 @@ NOTHING = "-"
 
 COLUMNS = (
     Column(title="batch"),
-    Column(title="model", wants=18, gives=10, tail=True),
+    Column(title="model", wants=20, gives=10, tail=True),
     Column(title="provider", rank=3),
     Column(title="price", right=True, rank=2),
     Column(title="window", rank=4),
@@ -59,6 +69,8 @@ class Shelf:
     answers: tuple[tuple[LaneAnswer, ...], ...]
     rows: Mapping[str, tuple[Line, ...]]
     wides: tuple[int, ...]
+    sizes: Mapping[str, tuple[int, ...]]
+    """Model -> the width of each cell of its row."""
     states: Mapping[str, str]
     """Model -> yes, no or unknown in its vendor's batch lane."""
     usual: str
@@ -74,6 +86,7 @@ class Shelf:
             ids=ids,
             rows=tuple(self.rows[each] for each in ids),
             wides=self.wides,
+            least=(self.wides[0], *widest(COLUMNS, [self.sizes[each] for each in ids])[1:]),
             ticked=ticked,
         )
 
@@ -84,7 +97,8 @@ class Found:
 
     terms: tuple[str, ...]
     grid: Grid
-    counts: Line
+    counts: tuple[Line, ...]
+    """How many, by state, the longest wording first."""
     none: tuple[Paragraph, ...] = ()
     """What to say where nothing is left."""
 
@@ -94,13 +108,15 @@ def shelf(catalog: Catalog, *, on: date) -> Shelf:
     answers = lookups.support_matrix(catalog, on=on)
     usual = _usual(answers)
     rows = {key(each): _row(each, usual, on) for each in answers}
+    sizes = {name: tuple(map(cells, row)) for name, row in rows.items()}
     return Shelf(
         catalog=catalog,
         on=on,
         answers=answers,
         rows=rows,
         usual=usual,
-        wides=widths_of(COLUMNS, tuple(rows.values())),
+        wides=widest(COLUMNS, tuple(sizes.values())),
+        sizes=sizes,
         states={key(each): _state(batch_of(each, usual)) for each in answers},
     )
 
@@ -262,16 +278,34 @@ def _term(term: str, lanes: set[str], of: Shelf) -> str | None:
     return f"{lane}:{meant[0]}" if meant else term
 
 
-def _counts(of: Shelf, found: tuple[tuple[LaneAnswer, ...], ...]) -> Line:
+def _counts(of: Shelf, found: tuple[tuple[LaneAnswer, ...], ...]) -> tuple[Line, ...]:
     states = [of.states[key(each)] for each in found]
-    no = states.count("no")
+    yes, no = states.count("yes"), states.count("no")
     every = f"{len(found)} of {counted(len(of.answers), 'model')}: "
-    said = (
-        Piece(f"{states.count('yes')} batch", Tone.GOOD),
-        Piece(f", {no} {'does' if no == 1 else 'do'} not, "),
-        Piece(f"{states.count('unknown')} unknown", Tone.WARN),
-    )
-    return (Piece(every), *said)
+    verb = "does" if no == 1 else "do"
+    unknown = Piece(f"{states.count('unknown')} unknown", Tone.WARN)
+    whole = (Piece(every), Piece(f"{yes} batch", Tone.GOOD), Piece(f", {no} {verb} not, "), unknown)
+    few = (Piece(f"{len(found)}: "), Piece(f"{yes} yes", Tone.GOOD), Piece(f", {no} no, "), unknown)
+    return whole, few
+
+
+def heading(found: Found, ticked: int, width: int, whole: str = "") -> Line:
+    """How many models there are and are ticked; at the right an id that its row has cut short."""
+    chosen: Line = ()
+    if ticked:
+        chosen = (Piece(f"  {ticked} ticked: ", Tone.STRONG), Piece("p", Tone.KEY), Piece(" plans"))
+    told = [(*each, *chosen) for each in found.counts]
+    if not whole:
+        return fitting(told, width)
+    name = (Piece(whole, Tone.STRONG),)
+    room = width - cells(name) - GAP
+    return between(next((each for each in (*told, chosen) if cells(each) <= room), ()), name, width)
+
+
+def is_cut(found: Found, place: int, width: int) -> bool:
+    """Whether the row of that place has its id cut short in a list of that width."""
+    of = [each.title for each in COLUMNS].index("model")
+    return cells(found.grid.rows[place][of]) > found.grid.layout(width)[of]
 
 
 def _none(of: Shelf, text: str, terms: tuple[str, ...]) -> Iterator[Paragraph]:
@@ -310,6 +344,10 @@ def evidence(of: Shelf, id: str) -> tuple[Paragraph, ...]:
     return tuple(line for each in ordered for line in _lane(each))
 
 
+WHO_SAYS = ("read", "source")
+"""What stands first on a screen of 24 lines: a yes is worth as much as whoever says it."""
+
+
 def _lane(answer: LaneAnswer) -> Iterator[Paragraph]:
     found = answer.support
     mark, tone = STATES[found.state]
@@ -317,7 +355,7 @@ def _lane(answer: LaneAnswer) -> Iterator[Paragraph]:
     title = Piece("" if found.lane.title == found.lane.id else f" ({found.lane.title})")
     yield Paragraph(body=(Piece(f"{mark} {found.state}", tone), name, title))
     yield paragraph(found.why, mark="  ")
-    for label, text in facts.told(answer):
+    for label, text in sorted(facts.told(answer), key=lambda told: told[0] not in WHO_SAYS):
         yield replace(paragraph(text), mark=Piece(f"  {label}: ", Tone.MUTED))
     if found.state == "unknown":
         yield paragraph("Ask the vendor's model list before you build on it.", Tone.WARN, mark="  ")

@@ -14,6 +14,7 @@ from planner.decision.options import Verdict
 from planner.money import difference, dollars, plain, times
 from planner.report.layout import printable
 from planner.report.text import EVIDENCE, LEFT_OUT, arithmetic, flip_at, worth
+from planner.tui.keyed import keyed
 from planner.tui.pieces import (
     BLANK,
     Line,
@@ -194,7 +195,8 @@ def _counterfactual(choice: ModelChoice, best: Option, demand: Requirements) -> 
         saved = dollars(difference(best.cost.expected, second.cost.expected))
         text = f"{lane_of(second)} would save {saved}, too little for more to operate"
     else:
-        text = f"next: {lane_of(second)} for {dollars(more)} more"
+        price = f" for {dollars(more)} more" if more else ", for the same"
+        text = f"next: {lane_of(second)}{price}"
     return (Piece(text, Tone.MUTED),)
 
 
@@ -276,20 +278,22 @@ def _why(
     if not (brief and option.id == choice.choice):
         yield _verdict(estimate, choice, option)
     for warning in estimate.warnings[:1]:
-        yield paragraph(warning, Tone.WARN, mark="! ")
+        yield paragraph(keyed(warning), Tone.WARN, mark="! ")
     yield from _needs(choice, closer)
-    yield from (paragraph(f"{gate.message}", mark="✗ ") for gate in option.gates[1:])
+    yield from (paragraph(keyed(gate.message), mark="✗ ") for gate in option.gates[1:])
     yield from _switch(estimate, option)
     yield from _sum(option)
-    yield from (paragraph(risk, mark="· ") for risk in option.risks)
-    yield from (paragraph(warning, Tone.WARN, mark="! ") for warning in estimate.warnings[1:])
+    yield from (paragraph(keyed(risk), mark="· ") for risk in option.risks)
+    yield from (
+        paragraph(keyed(warning), Tone.WARN, mark="! ") for warning in estimate.warnings[1:]
+    )
     yield BLANK
     yield paragraph("Where it comes from", Tone.MUTED)
     yield from _origin(estimate, option)
     if estimate.assumptions:
         yield BLANK
         yield paragraph("Assumed", Tone.MUTED)
-    yield from (paragraph(each, Tone.MUTED, mark="· ") for each in estimate.assumptions)
+    yield from (paragraph(keyed(each), Tone.MUTED, mark="· ") for each in estimate.assumptions)
     yield BLANK
     yield paragraph(LEFT_OUT, Tone.MUTED)
 
@@ -379,7 +383,8 @@ def _second(choice: ModelChoice, option: Option) -> str:
         return f"would save {saved} against {lane_of(best)}, too little for more to operate"
     more = dollars(difference(option.cost.expected, best.cost.expected))
     beaten = "; another is no dearer, no less likely and no less simple" if option.dominated else ""
-    return f"can do it too, for {more} more than {lane_of(best)}{beaten}"
+    than = f"{more} more than" if option.cost.expected > best.cost.expected else "the same as"
+    return f"can do it too, for {than} {lane_of(best)}{beaten}"
 
 
 def _switch(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
@@ -389,7 +394,7 @@ def _switch(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
     at = clock(estimate.later(option.rescue.at), estimate.now)
     yield paragraph(
         f"Start {option.lane} now; what is unfinished at {at} is cancelled and runs in {base}. "
-        f"Everything is done before with {percent(option.rescue.p_no_rescue)}.",
+        f"It is {percent(option.rescue.p_no_rescue)} likely that nothing is left by then.",
         mark="· ",
     )
 
@@ -423,7 +428,9 @@ def _explanation(estimate: Estimate, option: Option, closer: Closer | None) -> I
     yield Paragraph(
         body=(Piece(f"{mark} {word}  ", tone), Piece(_reason(estimate, choice, option)))
     )
-    yield from (paragraph(f"{gate.message} [{gate.code}]", mark="✗ ") for gate in option.gates)
+    yield from (
+        paragraph(f"{keyed(gate.message)} [{gate.code}]", mark="✗ ") for gate in option.gates
+    )
     yield from _cost(estimate, option)
     yield from _time(estimate, option)
     changes = list(_needs(choice, closer))
@@ -461,7 +468,7 @@ def _cost(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
     profile = profile_of(estimate, option.model)
     yield paragraph(
         f"{counted(profile.rows.value, 'row')}; prompts of {round(profile.sizes.mean):,} tokens "
-        f"on average, at most {profile.sizes.largest:,}; {profile.output.said}",
+        f"on average, at most {profile.sizes.largest:,}; {keyed(profile.output.said)}",
         Tone.MUTED,
         mark="  ",
     )
@@ -502,7 +509,7 @@ def _time(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
 def _list(name: str, sentences: Sequence[str]) -> Iterator[Paragraph]:
     if sentences:
         yield from _heading(name)
-        yield from (paragraph(each, mark="· ") for each in sentences)
+        yield from (paragraph(keyed(each), mark="· ") for each in sentences)
 
 
 def _evidence(estimate: Estimate, option: Option) -> Iterator[Paragraph]:

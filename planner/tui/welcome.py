@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -31,25 +32,31 @@ MOST_LOOKED_AT = 5000
 """Entries of a folder among which a name is completed."""
 
 
-def _key(key: str, text: str) -> Paragraph:
-    return Paragraph(body=(Piece(text),), mark=Piece(f"{key:<12}", Tone.KEY))
+def _key(key: str, text: str, action: str = "") -> Paragraph:
+    return Paragraph(body=(Piece(text),), mark=Piece(f"{key:<12}", Tone.KEY), action=action)
 
 
-def _keys(recent: Sequence[str]) -> Iterator[Paragraph]:
+def _keys(recent: Sequence[str], models: Sequence[str] = ()) -> Iterator[Paragraph]:
+    if models:
+        yield BLANK
+        yield paragraph(f"It is asked of the ticked models: {', '.join(models)}.", Tone.STRONG)
     yield BLANK
+    enter, sample = "app.simulate_key('enter')", "the shipped sample, seventy support tickets"
     if recent:
-        yield _key("Enter", "on the empty line: go on with the newest of these")
+        yield _key("Enter", "on the empty line: go on with the newest of these", enter)
         yield _key("↓ ↑", "one of the last ones")
         yield _key("Tab", "completes the path")
-        yield _key("Esc, then s", "the shipped sample, seventy support tickets")
+        yield _key("Esc, then s", sample, "sample")
     else:
-        yield _key("Enter", "on the empty line: the shipped sample, seventy support tickets")
+        yield _key("Enter", f"on the empty line: {sample}", enter)
         yield _key("Tab", "completes the path")
-    yield _key("Esc, then t", "no file: type rows and tokens")
-    yield _key("Esc, then q", "leave")
+    yield _key("Esc, then t", "no file: type rows and tokens", "figures")
+    yield _key("Esc, then 2", "only look up which models run in batch", "app.place('Models')")
+    yield _key("Ctrl+Q", "leave", "app.quit")
     if recent:
         yield BLANK
-        yield from (paragraph(each, mark="  ") for each in recent)
+    for place, path in enumerate(recent):
+        yield replace(paragraph(path, mark="  "), action=f"pick({place})")
 
 
 class Paths(Suggester):
@@ -118,10 +125,10 @@ class Welcome(Vertical):
         """The path can be typed at once."""
         self.field.focus()
 
-    def offer(self, recent: Sequence[str]) -> None:
-        """The last paths, newest first."""
+    def offer(self, recent: Sequence[str], models: Sequence[str] = ()) -> None:
+        """The last paths, newest first, and the models that the next job is asked of."""
         self.field.recent = tuple(recent)
-        self._keys.show(tuple(_keys(recent)))
+        self._keys.show(tuple(_keys(recent, models)))
 
     def enter(self) -> None:
         """Into the field, with what was typed before."""

@@ -155,6 +155,17 @@ class Prose(Drawn):
         """As many lines as the folding makes."""
         return len(folded(self.paragraphs, width))
 
+    def on_click(self, event: events.Click) -> None:
+        """A click on a paragraph that says what a key does is that key."""
+        at = event.get_content_offset(self)
+        end = 0
+        for each in self.paragraphs:
+            end += len(folded([each], self.size.width))
+            if at is not None and at.y < end:
+                if each.action:
+                    self.call_later(self.app.run_action, each.action, self.screen)
+                return
+
 
 PLACES = ("Plan", "Models", "Jobs", "Budget")
 """Where a person can be; the key of each is its number."""

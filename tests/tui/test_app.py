@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from textual.binding import Binding
 
 from planner import tui
 from planner.tui.app import DEFECT, PlannerApp
@@ -118,13 +119,21 @@ def test_run_hands_the_exit_code_on(facts: Catalog, monkeypatch: pytest.MonkeyPa
 async def test_the_palette_knows_every_action_of_the_screen(facts: Catalog) -> None:
     async with seat(figures("acme-tall"), lambda: facts) as here:
         await here.settle()
-        known = {each.title for each in here.app.get_system_commands(here.app.screen)}
-        shown = {
-            active.binding.tooltip
-            for active in here.app.screen.active_bindings.values()
-            if active.binding.show and active.binding.tooltip
-        }
-        assert shown <= known
+        for place in ("1", "2", "3", "4"):
+            await here.press("escape", place)
+            screen = here.app.screen
+            known = {each.title for each in here.app.get_system_commands(screen)}
+            nodes = (screen, screen.focused, here.app)
+            means = {
+                each.tooltip
+                for node in nodes
+                if node is not None
+                for each in node.BINDINGS
+                if isinstance(each, Binding) and node.check_action(each.action, ())
+            }
+            assert means - {""} <= known, place
+            assert {"Go to Plan", "The keys of this screen"} <= known
+        await here.press("1")
         command = next(
             each
             for each in here.app.get_system_commands(here.app.screen)

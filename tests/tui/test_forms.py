@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from planner.decision.requirements import Latency, Requirements
 from planner.errors import InputError
 from planner.job import Job, Output, Text
 from planner.tui.forms import (
+    ANSWER_TIME,
     ANSWERS,
+    CERTAINTY,
     DEADLINE,
+    LIMITS,
     MODELS,
     PROMPT,
     PROMPT_TOKENS,
     ROWS,
     RUNS,
+    TIER,
     Field,
     FieldError,
     edit_fields,
@@ -52,6 +57,14 @@ def texts_of(fields: tuple[Field, ...]) -> dict[str, str]:
         Job(workload=Path("rows.csv"), prompt=Text(text="two\nlines {{ a }}", name="p.txt")),
         Job(output=Output(sample=Path("rows.csv"), sample_field="answer")),
         Job(output=Output(tokens=150, cv=0.5, limit=300)),
+        Job(
+            requirements=Requirements(
+                confidence=0.9512345678,
+                tiers=(("acme", "scale"), (None, "base")),
+                limits=(("rpm", 10),),
+                latency=Latency(mean=1.23456789, cv=0.3),
+            )
+        ),
     ],
 )
 def test_a_form_that_is_taken_as_it_stands_changes_nothing(facts: Catalog, job: Job) -> None:
@@ -71,11 +84,27 @@ def test_each_field_is_read_in_the_notation_of_its_flag(facts: Catalog) -> None:
         MODELS: "acme-tall, bolt-one",
         ANSWERS: "150:0.5",
         RUNS: "22",
+        CERTAINTY: "99 %",
+        TIER: "acme=scale, base",
+        LIMITS: "rpm=1000 itpm=400000",
+        ANSWER_TIME: "2.5s",
     }
     made, inputs = edited(texts, Job(workload=Path("rows.csv")), INPUTS, facts, NOW)
     assert inputs == Inputs(deadline=36 * HOUR, rows=12480, runs=22)
     assert made.models == ("acme-tall", "bolt-one")
     assert made.output == Output(tokens=150, cv=0.5)
+    assert made.requirements == Requirements(
+        confidence=0.99,
+        tiers=(("acme", "scale"), (None, "base")),
+        limits=(("rpm", 1000), ("itpm", 400_000)),
+        latency=Latency(mean=2.5, cv=0.8),
+    )
+
+
+@pytest.mark.parametrize(("typed", "share"), [("", 0.95), ("99", 0.99), ("0.9", 0.9)])
+def test_certainty_is_a_share_or_a_percentage(facts: Catalog, typed: str, share: float) -> None:
+    texts = {**texts_of(edit_fields(figures(), INPUTS, 500)), CERTAINTY: typed}
+    assert edited(texts, figures(), INPUTS, facts, NOW)[0].requirements.confidence == share
 
 
 def test_a_template_is_taken_as_it_is_and_a_blank_one_is_none() -> None:
@@ -105,6 +134,10 @@ def test_empty_rows_are_the_job_s_own(facts: Catalog) -> None:
         (MODELS, "acme-taller", "unknown-model"),
         (ANSWERS, "many", "bad-option"),
         (RUNS, "often", "bad-option"),
+        (CERTAINTY, "200 %", "bad-option"),
+        (TIER, "acme=", "bad-option"),
+        (LIMITS, "rpn=5", "bad-option"),
+        (ANSWER_TIME, "slow", "bad-option"),
     ],
 )
 def test_what_cannot_be_read_names_its_field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,7 +49,10 @@ def test_filter(facts: Catalog, text: str, ids: str) -> None:
 
 def test_a_filter_counts_what_it_leaves(facts: Catalog) -> None:
     every = support.filtered(support.shelf(facts, on=ON), "")
-    assert plain(every.counts) == "5 of 5 models: 3 batch, 1 does not, 1 unknown"
+    assert [plain(each) for each in every.counts] == [
+        "5 of 5 models: 3 batch, 1 does not, 1 unknown",
+        "5: 3 yes, 1 no, 1 unknown",
+    ]
 
 
 def test_nothing_found_names_what_is_near_and_the_age_of_the_catalog(facts: Catalog) -> None:
@@ -124,3 +128,18 @@ def test_two_figures_are_of_one_size_and_fit_or_are_plain(
 
 def test_every_digit_differs() -> None:
     assert len({large((each,), 6, ROWS) for each in "0123456789"}) == len("0123456789")
+
+
+def test_an_id_that_is_cut_in_its_row_stands_whole_above(facts: Catalog) -> None:
+    found = support.filtered(support.shelf(facts, on=ON), "")
+    long = (found.grid.rows[0][0], (Piece("x" * 40),), *found.grid.rows[0][2:])
+    longer = replace(found, grid=replace(found.grid, rows=(long,), wides=(), least=()))
+    assert support.is_cut(longer, 0, 60)
+    assert not support.is_cut(longer, 0, 200)
+    assert not support.is_cut(found, 0, 60)
+    for width in (48, 60, 120):
+        line = plain(support.heading(found, 0, width, "acme/acme-tall"))
+        assert line.endswith("acme/acme-tall")
+        assert len(line) == width
+    assert plain(support.heading(found, 0, 60)) == plain(found.counts[0])
+    assert "2 ticked: p plans" in plain(support.heading(found, 2, 80))
