@@ -1,8 +1,8 @@
 """Does the stated 95 % interval of an estimate cover the truth, in any order of the rows?
 
-One file of mixed text is written in four orders, and three files that are hard for samplers.
-Each is estimated with many seeds, by the program's own draws and profiles, and compared with
-the exact count of every row.
+One file of mixed text is written in four orders, as lines and as a table of many row groups, and
+three files that are hard for samplers. Each is estimated with many seeds, by the program's own
+draws and profiles, and compared with the exact count of every row.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import results
 import workload_files
 
-from planner.workload import access, designs, draws, profile, readers
+from planner.workload import access, designs, draws, profile, readers, sources
 from planner.workload.encodings import encoding
 from planner.workload.prompt import Template
 from planner.workload.tokens import counter
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 EDGE = 200_000
+GROUP_ROWS = 500
 ENCODING, COUNTER = "o200k_base", "o200k"
 
 
@@ -56,11 +57,9 @@ _indexes: dict[str, access.Index] = {}
 def estimated(task: tuple[Case, int]) -> tuple[float, float, bool, int]:
     """(relative error, stated half-width, covered, draws) of one estimate."""
     case, seed = task
-    if case.name not in _indexes:
-        _indexes[case.name] = access.scan(readers.open_workload(case.path))
     edges = (EDGE,) if case.tiered else ()
     drawer = draws.Drawer(Template(case.template), [ENCODING], edges=edges)
-    drawn = designs.by_offset(_indexes[case.name], drawer, seed=seed)
+    drawn = drawn_from(case, drawer, seed)
     counted = profile.sampled(drawn)
     made = profile.counted_profile(
         counted,
@@ -80,6 +79,16 @@ def estimated(task: tuple[Case, int]) -> tuple[float, float, bool, int]:
     )
 
 
+def drawn_from(case: Case, drawer: draws.Drawer, seed: int) -> draws.Drawn:
+    """The draws of one seed."""
+    workload = readers.open_workload(case.path)
+    if sources.is_table(case.path):
+        return designs.by_group(workload, drawer, seed=seed)
+    if case.name not in _indexes:
+        _indexes[case.name] = access.scan(workload)
+    return designs.by_offset(_indexes[case.name], drawer, seed=seed)
+
+
 def frame() -> int:
     """Tokens that a chat adds to the text of one message."""
     framing = counter(COUNTER, claim="exact").framing
@@ -92,7 +101,7 @@ def written(path: Path, texts: Sequence[str]) -> Path:
     return path
 
 
-def orders(folder: Path, size: int) -> list[Case]:
+def orders(folder: Path, size: int, put: Callable[[Path, Sequence[str]], Path]) -> list[Case]:
     """The same rows in four orders."""
     texts = list(workload_files.texts(size))
     tokens = list(map(encoding(ENCODING).count, texts))
@@ -107,14 +116,17 @@ def orders(folder: Path, size: int) -> list[Case]:
     return [
         Case(
             name,
-            written(
-                folder / f"{n}.jsonl", [texts[row] for row in sorted(range(len(texts)), key=key)]
-            ),
+            put(folder / str(n), [texts[row] for row in sorted(range(len(texts)), key=key)]),
             "{{ text }}",
             truth,
         )
         for n, (name, key) in enumerate(keys.items())
     ]
+
+
+def as_table(path: Path, texts: Sequence[str]) -> Path:
+    """The rows of the texts as a table."""
+    return workload_files.table(path, texts, group_rows=GROUP_ROWS)
 
 
 def hard(folder: Path, size: int) -> list[Case]:
@@ -187,18 +199,26 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=300)
     parser.add_argument("--hard-seeds", type=int, default=60)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--only", choices=("orders", "hard"))
+    parser.add_argument("--only", choices=("orders", "tables", "hard"))
     arguments = parser.parse_args()
     size, only = arguments.megabytes, arguments.only
-    if only != "hard":
+    if only in (None, "orders"):
         study(
             "Estimates of tokens: does the 95 % interval cover the truth?",
             f"One file of {size} MB in four orders. {COVERED}",
-            lambda folder: orders(folder, size * 10**6),
+            lambda folder: orders(folder, size * 10**6, written),
             arguments.seeds,
             arguments.workers,
         )
-    if only != "orders":
+    if only in (None, "tables"):
+        study(
+            "Estimates of tokens in a table, from some of its row groups",
+            f"The same rows as Parquet, in groups of {GROUP_ROWS}. {COVERED}",
+            lambda folder: orders(folder, size * 10**6, as_table),
+            arguments.hard_seeds,
+            arguments.workers,
+        )
+    if only in (None, "hard"):
         study(
             "Estimates of tokens in files that are hard for samplers",
             f"Made of {size} MB each. {COVERED} Where a price doubles, rows above {EDGE:,} tokens "

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import sysconfig
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 WORDS = {
     "de": "der Vertrag wurde gestern unterschrieben und die Lieferung verzögert sich wegen einer "
@@ -119,25 +120,16 @@ def line(text: str) -> bytes:
     return json.dumps({"text": text}, ensure_ascii=False).encode() + b"\n"
 
 
-def table(path: Path, size: int, *, group_rows: int, seed: int = 0) -> Path:
+def table(path: Path, made: Iterable[str], *, group_rows: int) -> Path:
     """The texts as a Parquet file, with a number and a column that no prompt asks for beside."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    random = Random(seed)
+    random = Random(0)
     schema = pa.schema([("id", "int64"), ("text", "string"), ("trace", "binary")])
+    left = iter(made)
     with parquet.ParquetWriter(path, schema) as file:
-        held: list[str] = []
-
-        def flush() -> None:
+        while held := list(islice(left, group_rows)):
             columns = [range(len(held)), held, [random.randbytes(200) for _ in held]]
             file.write_table(pa.table(columns, schema=schema), row_group_size=group_rows)
-            held.clear()
-
-        for made in texts(size, seed):
-            held.append(made)
-            if len(held) == group_rows:
-                flush()
-        if held:
-            flush()
     return path
