@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+LONGEST = 1000
+"""Characters of a sentence: what it quotes of a file may be megabytes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing that is wrong: `code` is stable, `where` is file:line, row or path."""
@@ -22,6 +26,13 @@ class Problem:
     message: str
     where: str | None = None
     hint: str | None = None
+
+    def __post_init__(self) -> None:
+        """No sentence is longer than somebody reads."""
+        for name in ("message", "where", "hint"):
+            text = getattr(self, name)
+            if text is not None and len(text) > LONGEST:
+                object.__setattr__(self, name, f"{text[:LONGEST]}... ({len(text):,} characters)")
 
     def render(self) -> str:
         """The problem as the lines a person sees on stderr."""

@@ -122,6 +122,8 @@ class _Look:
         self._drawer = drawer
         self._skip_bad = skip_bad
         self._last: tuple[Span, Row | None] | None = None
+        self._refused: Span | None = None
+        """The row found last that makes no request: a huge one is met by most draws."""
 
     def at_torn(self) -> None:
         """Stop at the first torn line, or note the first few where bad rows are skipped."""
@@ -143,11 +145,13 @@ class _Look:
         span = self._file.span(offset)
         if span.blank or self._file.torn(span):
             return Draw(0)
-        try:
-            return self._drawn(span, (offset - span.offset) / len(span.raw))
-        except InputError as error:
-            _refuse(error.problems[0], self.problems, skip_bad=self._skip_bad)
-            return Draw(len(span.raw))
+        if span is not self._refused:
+            try:
+                return self._drawn(span, (offset - span.offset) / len(span.raw))
+            except InputError as error:
+                _refuse(error.problems[0], self.problems, skip_bad=self._skip_bad)
+                self._refused = span
+        return Draw(len(span.raw))
 
     def _drawn(self, span: Span, place: float) -> Draw:
         if self._last is None or self._last[0] is not span:
@@ -192,8 +196,11 @@ def from_start(
     kept = _Reservoir(2 * _needed(precision), Random(seed))
     size = 0
     for row in rows:
+        draw: Draw | None = None
         while (offset := kept.next) < size + row.size:
-            kept.take(_from_row(rows, row, drawer, (offset - size) / row.size))
+            if draw is None or draw.shapes:
+                draw = _from_row(rows, row, drawer, (offset - size) / row.size)
+            kept.take(draw)
         size += row.size
         if progress is not None and row.number % PROGRESS_EVERY == 0:
             progress(rows.good, rows.bytes_read)

@@ -14,7 +14,7 @@ import io
 import json
 import re
 import sys
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MAX_RECORD = 32 * 1024 * 1024
 """Longest record that is read, in bytes: over eight million tokens, more than any model
 takes, and the bound on memory when a quote is never closed."""
+
+MAX_LINES = 200_000
+"""Of one record: it is more likely that a quote was never closed than that a cell holds so many."""
 
 SHOWN_PROBLEMS = 5
 """How many of the skipped rows are kept with their reasons; the rest is only counted."""
@@ -89,7 +92,7 @@ class _Record(NamedTuple):
 
 
 class _TooLongError(Exception):
-    """A record goes on past MAX_RECORD."""
+    """A record goes on past MAX_RECORD or MAX_LINES."""
 
 
 class _Lines:
@@ -112,7 +115,8 @@ class _Lines:
         line = self._again.popleft() if self._again else next(self._read)
         self._taken.append(line)
         self._size += line.size
-        if self._size > MAX_RECORD and len(self._taken) > 1:
+        lines = len(self._taken)
+        if lines > MAX_LINES or (self._size > MAX_RECORD and lines > 1):
             raise _TooLongError
         return line.text
 
@@ -292,7 +296,9 @@ def _first_fault(taken: Iterable[_Line]) -> _Fault | None:
 
 def _quote_fault(error: Exception) -> _Fault:
     if isinstance(error, _TooLongError):
-        return _Fault(f"a quote is not closed within {MAX_RECORD // 1024**2} MiB")
+        return _Fault(
+            f"a quote is not closed within {MAX_LINES:,} lines or {MAX_RECORD // 1024**2} MiB"
+        )
     said = str(error)
     if said == "unexpected end of data":
         return _Fault("a quote is opened and never closed")
@@ -316,7 +322,7 @@ def _header(taken: Sequence[_Line], values: list[str]) -> tuple[str, ...]:
     """The columns' names; one without a name (an exported index) gets its number."""
     fault = _first_fault(taken)
     names = tuple(value.strip() or f"column_{n}" for n, value in enumerate(values, start=1))
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if fault is None and twice:
         fault = _Fault(
             f"the header names a column twice: {', '.join(twice)}",

@@ -299,7 +299,19 @@ def test_a_record_past_the_bound_is_refused_and_the_next_is_read(
     unclosed = 'a,b\n1,"' + "x\n" * 80 + '"\n2,y\n'
     rows = opened(unclosed, "t.csv").rows(skip_bad=True)
     assert [row.fields for row in rows] == [{"a": "2", "b": "y"}]
-    assert rows.problems[0].message == "row 1 cannot be read: a quote is not closed within 0 MiB"
+    assert rows.problems[0].message == (
+        "row 1 cannot be read: a quote is not closed within 200,000 lines or 0 MiB"
+    )
+
+
+@pytest.mark.parametrize(("lines", "good"), [(20, 2), (21, 1)])
+def test_a_cell_of_more_lines_than_any_is_a_quote_that_was_never_closed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, lines: int, good: int
+) -> None:
+    monkeypatch.setattr(readers, "MAX_LINES", 20)
+    cell = "\n".join(["x"] * lines)
+    rows = opened(f'a,b\n1,"{cell}"\n2,y\n', "t.csv").rows(skip_bad=True)
+    assert len([row.fields for row in rows]) == good
 
 
 def test_the_digest_is_that_of_the_bytes_on_disk(folder: Path) -> None:
