@@ -187,8 +187,7 @@ class Following:
         spared = attempt.adopted == "probable" and not vouched
         if spared and attempt.shard not in self._spared:
             self._spared.add(attempt.shard)
-            told = {"batch": attempt.batch_id, "job": attempt.job}
-            self._desk.tell("spared", attempt, **told)
+            self._desk.tell("spared", attempt, batch=attempt.batch_id, job=attempt.job)
         return spared
 
     def _cancelled(self, attempt: Attempt, batch: Batch | None) -> Step:
