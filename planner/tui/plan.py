@@ -19,7 +19,6 @@ from planner.tui.asking import Asking, State
 from planner.tui.session import Asked, Inputs
 from planner.tui.welcome import Welcome
 from planner.tui.widgets import KeyBar, Prose, TopBar
-from planner.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -482,9 +481,7 @@ class PlanScreen(Asking):
         if self.shown is not None:
             text = answers.ESTIMATE["md"](self.shown.estimate)
             self.app.copy_to_clipboard(text)
-            lines = counted(len(text.splitlines()), "line")
-            said = f"{lines} of Markdown, by the terminal (OSC 52)"
-            self.notify(f"{said}; x writes a file", title="Copied")
+            self.notify(notices.copied(text), title="Copied")
 
     def action_export(self) -> None:
         """A file of the answer, the screen or the plan."""

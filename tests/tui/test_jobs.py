@@ -185,8 +185,9 @@ async def test_from_plan_to_the_answers(
             assert "~ waiting" in text
             await here.pilot.press("r")
             await here.sees("40 answered")
+            await here.sees("f Fetch")  # not before it is followed no more
             await here.pilot.press("f")
-            text = await here.sees("40 of 40 rows are answered")
+            text = await here.sees("answered: 40 of 40 rows")
             assert "Done after" in text
     answers = next((tmp_path / "data" / "jobs").glob("*/out/results.jsonl"))
     assert len(answers.read_text(encoding="utf-8").splitlines()) == 40
