@@ -16,15 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks import results
-from planner import catalog, sample
+from planner import catalog, lookups, sample
 from planner.job import Job, Output
-from planner.tui import support
+from planner.tui import lasting, support
 from planner.tui.app import PlannerApp
-from planner.tui.columns import widths_of
 from planner.tui.desk import Desk
 from planner.tui.models import ModelsScreen
 
@@ -41,23 +41,19 @@ PAINTED = 0.2
 
 
 def crowded(of: support.Shelf) -> support.Shelf:
-    """The same shelf with copies of its models, each under a name of its own."""
-    answers, rows, states = [], {}, {}
+    """A shelf of so many models: the same ones, and copies each under a name of its own."""
+    answers = []
     for n in range(MODELS):
         own = of.answers[n % len(of.answers)]
         name = own[0].model.id if n < len(of.answers) else f"{own[0].model.id}-{n}"
-        renamed = tuple(replace(each, model=replace(each.model, id=name)) for each in own)
-        key = support.key(renamed)
-        answers.append(renamed)
-        rows[key], states[key] = of.rows[support.key(own)], of.states[support.key(own)]
-    wides = widths_of(support.COLUMNS, tuple(rows.values()))
-    return replace(of, answers=tuple(answers), rows=rows, states=states, wides=wides)
+        answers.append(tuple(replace(each, model=replace(each.model, id=name)) for each in own))
+    with patch.object(lookups, "support_matrix", lambda *_, **__: tuple(answers)):
+        return support.shelf(of.catalog, on=of.on)
 
 
 def app(place: str = "Plan") -> PlannerApp:
     """On a job of figures, so that every place has something to show."""
-    facts = catalog.load()
-    desk = Desk(catalog_loader=lambda: facts, clock=lambda: NOW, on=NOW.date())
+    desk = Desk(catalog_loader=lasting(catalog.load), clock=lambda: NOW, on=NOW.date())
     job = Job(rows=12480, input_tokens=1180, output=Output(tokens=220), models=("gpt-6.2-sol",))
     made = PlannerApp(desk, job, place=place, budget=sample.paths().budget)
     made.animation_level = "none"

@@ -43,7 +43,7 @@ def run(
     from planner.tui.desk import Desk
 
     desk = Desk(
-        catalog_loader=catalog_loader,
+        catalog_loader=lasting(catalog_loader),
         clock=clock,
         on=on,
         taught=taught,
@@ -53,3 +53,18 @@ def run(
     app = PlannerApp(desk, job, place=place.capitalize(), budget=budget)
     app.run()
     return app.return_code or 0
+
+
+def lasting(load: Callable[[], Catalog]) -> Callable[[], Catalog]:
+    """The same loader; what is in memory by its end is there to stay, for a program of its own.
+
+    A collection of garbage looks at all of it otherwise, a frame or two in the midst of a key.
+    """
+    import gc
+
+    def loaded() -> Catalog:
+        catalog = load()
+        gc.freeze()
+        return catalog
+
+    return loaded
