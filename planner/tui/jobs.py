@@ -302,12 +302,12 @@ class JobsScreen(Place):
 
     def action_cancel(self) -> None:
         """After a yes."""
+        from planner.tui import work
         from planner.tui.submit import Confirm
 
         it = self._selected
         if it is not None:
-            said = f"End job {it.job.id}? Rows that are done are billed and stay."
-            self.app.push_screen(Confirm("End a job", said, "end"), self._confirmed)
+            self.app.push_screen(Confirm("End a job", work.ending(it), "end"), self._confirmed)
 
     def _confirmed(self, yes: bool | None) -> None:  # noqa: FBT001 -- the library's callback
         if yes:

@@ -39,24 +39,24 @@ LOOK = 0.05
 
 
 class Confirm(ModalScreen[bool]):
-    """A sentence, and a word that must be typed."""
+    """What would happen, and a word that must be typed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(False)", "Close", tooltip="Change nothing"),
     ]
 
-    def __init__(self, title: str, said: str, word: str) -> None:
+    def __init__(self, title: str, said: tuple[Paragraph, ...], word: str) -> None:
         super().__init__()
-        self.heading, self.text, self.word = title, said, word
+        self.heading, self.said, self.word = title, said, word
 
     def compose(self) -> ComposeResult:
-        """The sentence over the field."""
+        """What would happen over the field."""
         with VerticalScroll(classes="box", can_focus=False) as box:
             box.border_title = self.heading
             box.border_subtitle = f"type {self.word} and Enter · " + keys_below(
                 ("Esc changes nothing", "screen.dismiss(False)")
             )
-            yield Prose((paragraph(self.text), BLANK))
+            yield Prose((*self.said, BLANK))
             yield Input(placeholder=self.word, compact=True, id="word")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

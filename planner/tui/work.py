@@ -7,6 +7,7 @@ Pure functions from standings to toned text. What a vendor or a row said passes 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -180,13 +181,20 @@ def _detail(it: Standing, now: datetime, found: Tally | None) -> Iterator[Paragr
 
 def course(it: Standing, now: datetime) -> Paragraph:
     """How it goes against its plan, and until when it is due."""
-    said, tone = _course(it, now)
+    word, rest, tone = _course(it, now)
+    said = f"{word}{rest}"
     due = it.plan.deadline if it.plan is not None else None
-    if due is not None and not _over(it):
-        left = (due - now).total_seconds()
-        when = clock(due, now)
-        said += f" Due in {duration(left)} ({when})." if left > 0 else f" Was due {when}."
-        tone = tone if left > 0 else Tone.BAD
+    if due is None:
+        return paragraph(said, tone)
+    when, ended = clock(due, now), it.job.created + timedelta(seconds=elapsed(it, now))
+    if _over(it):
+        late = ended > due
+        said += f" It was due {when}: {'late' if late else 'in time'}."
+        tone = Tone.BAD if late else tone
+    elif due > now:
+        said += f" Due in {duration((due - now).total_seconds())} ({when})."
+    else:
+        said, tone = f"Late, it was due {when}: {rest}", Tone.BAD
     return paragraph(said, tone)
 
 
@@ -194,22 +202,23 @@ def _over(it: Standing) -> bool:
     return it.job.state == "done" or it.rows.over >= it.rows.total
 
 
-def _course(it: Standing, now: datetime) -> tuple[str, Tone]:
+def _course(it: Standing, now: datetime) -> tuple[str, str, Tone]:
+    """How it goes, in a word; how long it takes beside its plan."""
     plan, taken = it.plan, elapsed(it, now)
     p50 = None if plan is None or plan.finish.p50 is None else float(plan.finish.p50)
     p95 = None if plan is None or plan.finish.p95 is None else float(plan.finish.p95)
     if p50 is None or p95 is None:
-        return f"{duration(taken)} so far; its plan knows no finish.", Tone.PLAIN
-    planned = f"planned: typically {duration(p50)}, 95 % by {duration(p95)}"
+        return "", f"{duration(taken)} so far; its plan knows no finish.", Tone.PLAIN
+    planned = f"planned: typically {duration(p50)}, 95 % by {duration(p95)}."
     if _over(it):
         tone = Tone.GOOD if taken <= p95 else Tone.WARN
-        word = "Over" if it.rows.failed else "Done"
-        return f"{word} after {duration(taken)}; {planned}.", tone
+        return "Over " if it.rows.failed else "Done ", f"after {duration(taken)}; {planned}", tone
+    so_far = f"{duration(taken)} so far; {planned}"
     if taken <= p50:
-        return f"On course: {duration(taken)} so far; {planned}.", Tone.GOOD
+        return "On course: ", so_far, Tone.GOOD
     if taken <= p95:
-        return f"Slower than usual, and not late: {duration(taken)} so far; {planned}.", Tone.WARN
-    return f"Late: {duration(taken)} so far; {planned}.", Tone.BAD
+        return "Slower than usual, and not late: ", so_far, Tone.WARN
+    return "Later than planned: ", so_far, Tone.BAD
 
 
 def elapsed(it: Standing, now: datetime) -> float:
@@ -236,6 +245,26 @@ def _wrong(it: Standing, found: Tally | None) -> Iterator[Paragraph]:
     because = it.job.stopped_because
     said = dict.fromkeys((because, *(each.error for each in it.attempts)))
     yield from (paragraph(each, Tone.BAD, mark="! ") for each in said if each)
+
+
+def ending(it: Standing) -> tuple[Paragraph, ...]:
+    """What ending a job does to its rows, and what it has cost by then."""
+    rows = it.rows
+    parts = {
+        "the vendor is asked to cancel": rows.out,
+        "stays unsent": rows.unsent,
+        "done, and kept": rows.over,
+        "in doubt, looked for first": rows.in_doubt,
+    }
+    told = (
+        paragraph(f"{what}: {counted(count, 'row')}", mark="· ")
+        for what, count in parts.items()
+        if count
+    )
+    billed = f"{dollars(it.spent.billed)} is billed so far"
+    more = f"; at most {dollars(it.spent.in_flight)} more is for rows that are out"
+    cost = paragraph(f"{billed}{more if it.spent.in_flight else ''}.", Tone.STRONG)
+    return (paragraph(f"End job {it.job.id}?"), BLANK, *told, BLANK, cost)
 
 
 def next_step(it: Standing) -> Paragraph:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from planner import catalog
+from planner import catalog, standing
 from planner.handoff import journal as journals
 from planner.handoff import plan as plans
 from planner.handoff import rehearsal
 from planner.job import Job, Output, Text
+from planner.tui import work
 from planner.tui.app import PlannerApp
 from planner.tui.desk import Desk
 from planner.tui.hands import Hands, UnwantedError
+from planner.tui.pieces import plain
 from tests.answers import NOW
 from tests.handoff import direct_world
 from tests.tui.books import BEGUN, ROWS, Book, planned
@@ -99,6 +101,8 @@ async def test_ending_a_job_needs_the_word(facts: Catalog, book: Book) -> None:
         await here.settle()
         text = await here.press("c")
         assert f"End job {job}?" in text
+        assert "stays unsent: 4,000 rows" in text
+        assert "$0 is billed so far." in text, "nobody ends what they do not know the cost of"
         check("jobs-end", await here.sizes())
         assert "End job" in await here.press("y", "enter"), "a y is not the word"
         await here.press("escape")
@@ -288,3 +292,24 @@ def test_leaving_a_run_of_single_requests_waits_for_those_that_are_out(
         paid = direct_world.paid(server, "anthropic")
     assert len(paid) == 200
     assert set(paid.values()) == {1}, "none is paid for twice"
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [(-1, "Late, it was due"), (1, "Due in 60m"), (0, "Late, it was due")],
+)
+def test_what_is_due_is_late_from_that_moment_on(book: Book, hours: int, said: str) -> None:
+    job = book.job(planned("rows.jsonl", due=NOW + timedelta(hours=hours)))
+    text = plain(work.course(standing.standing(book.ledger, job), NOW).body)
+    assert said in text
+    assert "not late" not in text or hours > 0
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(90, "in time"), (130, "late")])
+def test_what_is_over_was_in_time_or_not(book: Book, minutes: int, said: str) -> None:
+    job = book.job(planned("rows.jsonl", due=BEGUN + timedelta(minutes=100)), shards=2)
+    for shard in (0, 1):
+        book.send(job, shard)
+        book.end(job, shard, minutes, succeeded=2000)
+    text = plain(work.course(standing.standing(book.ledger, job), NOW).body)
+    assert text.endswith(f": {said}.")
