@@ -90,9 +90,11 @@ def _models_field(job: Job) -> Field:
 def _answers_field(job: Job) -> Field:
     output = job.output
     value = "" if output.tokens is None else f"{output.tokens:,}"
-    example = (
-        "as in the sample of answers" if output.sample else "such as 220 a row; empty: assumed"
-    )
+    example = "such as 220 a row; empty: assumed"
+    if job.workload is not None:
+        example = "such as 220 a row, or :COLUMN of real answers; empty: assumed"
+    if output.sample is not None:
+        example = "as in the sample of answers; a number instead, such as 220 a row"
     return Field(name=ANSWERS, value=value, example=example)
 
 
@@ -124,7 +126,7 @@ def edited(
     made = replace(
         job,
         models=_read(texts, MODELS, lambda text: _models(text, catalog)),
-        output=_read(texts, ANSWERS, lambda text: _output(text, job.output)),
+        output=_read(texts, ANSWERS, lambda text: _output(text, job.output, job.workload)),
         requirements=_demanded(texts, job.requirements),
     )
     rows = _read(texts, ROWS, lambda text: _count(text, ROWS)) if ROWS in texts else inputs.rows
@@ -225,9 +227,15 @@ def _models(text: str, catalog: Catalog) -> tuple[str, ...]:
     return names
 
 
-def _output(text: str, before: Output) -> Output:
+def _output(text: str, before: Output, workload: Path | None = None) -> Output:
+    """Tokens a row; or real answers to learn from: FILE:COLUMN, :COLUMN of the rows themselves."""
     if not text:
         return replace(before, tokens=None, cv=None)
+    if text.startswith(":") and workload is not None:
+        return Output(sample=workload, sample_field=text[1:].strip(), limit=before.limit)
+    path, column = jobs.sample_file(text)
+    if path.is_file():
+        return Output(sample=path, sample_field=column, limit=before.limit)
     tokens, cv = jobs.output_tokens(text, ANSWERS)
     if tokens == before.tokens and cv is None:
         return before

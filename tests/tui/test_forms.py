@@ -101,6 +101,20 @@ def test_each_field_is_read_in_the_notation_of_its_flag(facts: Catalog) -> None:
     )
 
 
+def test_answers_are_a_number_a_column_or_a_file(facts: Catalog, tmp_path: Path) -> None:
+    path = tmp_path / "old.jsonl"
+    path.write_text("{}", encoding="utf-8")
+    job = Job(workload=Path("rows.csv"), output=Output(limit=90))
+    for typed, output in (
+        ("220", Output(tokens=220, limit=90)),
+        (":answer", Output(sample=Path("rows.csv"), sample_field="answer", limit=90)),
+        (f"{path}:said", Output(sample=path, sample_field="said", limit=90)),
+        (str(path), Output(sample=path, limit=90)),
+    ):
+        texts = {**texts_of(edit_fields(job, INPUTS, 500)), ANSWERS: typed}
+        assert edited(texts, job, INPUTS, facts, NOW)[0].output == output
+
+
 @pytest.mark.parametrize(("typed", "share"), [("", 0.95), ("99", 0.99), ("0.9", 0.9)])
 def test_certainty_is_a_share_or_a_percentage(facts: Catalog, typed: str, share: float) -> None:
     texts = {**texts_of(edit_fields(figures(), INPUTS, 500)), CERTAINTY: typed}
