@@ -18,7 +18,7 @@ from planner.tui.memory import Kept, Remembered
 from planner.tui.welcome import completed
 from planner.workload.draws import StoppedError
 from tests.answers import NOW
-from tests.tui.frames import HOUR, check, figures, line_with, seat
+from tests.tui.frames import HOUR, PATIENCE, check, figures, line_with, seat
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -185,7 +185,7 @@ async def test_quitting_ends_the_count(facts: Catalog, rows: Path) -> None:
     async with seat(answering(rows), lambda: facts, measure=endless) as here:
         await here.sees("420 rows so far")
         await here.pilot.press("q")
-    assert ended.is_set()
+    assert ended.wait(PATIENCE)
 
 
 # --- from one run to the next -----------------------------------------------------------

@@ -20,11 +20,10 @@ from planner.tui.widgets import Drawn, tone_class
 from planner.workload.draws import StoppedError
 from tests.answers import NOW
 from tests.tui.frames import HOUR, changed, check, figures, line_with, seat
+from tests.tui.looks import LEAST_CONTRAST, contrast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from textual.color import Color
 
     from planner.catalog import Catalog
     from planner.pipeline import Measured
@@ -209,22 +208,6 @@ async def test_every_tone_can_be_read_in_both_kinds_of_theme(facts: Catalog, the
                 assert style.background is not None
                 shown = contrast(style.background + style.foreground, style.background)
                 assert shown >= LEAST_CONTRAST, (theme, drawn, tone)
-
-
-LEAST_CONTRAST = 3.0
-"""WCAG 2 for large text; the ordinary text of a terminal is set in sizes people choose."""
-
-
-def contrast(one: Color, other: Color) -> float:
-    """The contrast ratio of WCAG 2, 1 to 21."""
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
-
-
-def luminance(color: Color) -> float:
-    parts = [part / 255 for part in color.rgb]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 # --- keys -------------------------------------------------------------------------------
