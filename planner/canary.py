@@ -21,6 +21,7 @@ from planner.handoff import home, realtime, spending
 from planner.handoff import plan as plans
 from planner.handoff import rows as sent
 from planner.handoff.billing import Bill, Book
+from planner.handoff.ledger import NoRoomError
 from planner.handoff.providers import adapters
 from planner.money import ZERO, Usd, difference, dollars, plus, total
 
@@ -75,7 +76,10 @@ class FirstRows:
         rows, most = self._rows(count), self.ceiling(count)
         before = self._afforded(ledger, job, most)
         turn = len(tuple((self.folder / FOLDER).glob("*.jsonl")))
-        ledger.hold(job.id, "pilot", plus(before, most))
+        try:
+            ledger.hold(job.id, "pilot", plus(before, most), unless=lambda: self.gate(most))
+        except NoRoomError as refused:
+            raise InputError.of("daily-cap", str(refused)) from None
         replies = asyncio.run(self._replies(rows))
         self._keep(replies, turn)
         found = self._settled(ledger, job, rows, replies, before=before, turn=turn)
@@ -88,9 +92,6 @@ class FirstRows:
         if job.cap is not None and total((spent.billed, spent.in_flight, most)) > job.cap:
             said = f"the cap of {dollars(job.cap)} has no room for rows in realtime"
             raise InputError.of("cap", f"{said}, which may cost {dollars(most)}")
-        refused = self.gate(most)
-        if refused is not None:
-            raise InputError.of("daily-cap", refused)
         return spent.in_flight
 
     def _settled(

@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import shutil
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,7 +34,6 @@ from planner.handoff import (
     spending,
     states,
 )
-from planner.handoff import journal as journals
 from planner.handoff import plan as plans
 from planner.handoff import runner as runners
 from planner.handoff.ledger import Ledger
@@ -43,7 +41,7 @@ from planner.handoff.providers import regions, vendors
 from planner.handoff.rescue import Rescue
 from planner.handoff.submit import Queue, Step, Submitter
 from planner.handoff.vendor import AmbiguousError, NotSentError, RefusedError
-from planner.money import ZERO, Usd, difference, plus, scaled, total
+from planner.money import Usd, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -371,11 +369,6 @@ class _Direct:
             return Step(did="done", over="done", because=job.stopped_because)
         if self._waits(job):
             return Step(did="stopped", over="stopped", because=job.stopped_because)
-        more = self._more(job)
-        refused = self.room(more) if more else None
-        if refused is not None:
-            self.handoff.ledger.settle(job.id, "stopped", seat.now, because=refused)
-            return Step(did="stopped", over="stopped", because=refused)
         leg = realtime.Leg(
             ledger=self.handoff.ledger,
             job=ready.plan.nonce,
@@ -395,6 +388,7 @@ class _Direct:
             most_doubts=self.terms.doubts,
             narrate=seat.narrate,
             drive=seat.carry_out,
+            gate=self.room,
         )
         if outcome.left:
             return Step(did="stopped", over="stopped", because=outcome.stopped)
@@ -407,17 +401,6 @@ class _Direct:
         """Whether somebody has to look first; not at an interrupt, which is its own reason."""
         looked = self.reopen or job.stopped_because == runners.INTERRUPTED
         return job.state == "stopped" and not looked
-
-    def _more(self, job: Job) -> Usd:
-        """The most that a run may add to what is spent, or was set aside by one that was killed."""
-        ready, spent = self.handoff.ready, self.handoff.ledger.exposure(job.id)
-        standing = journals.standing(self.handoff.folder)
-        left = Fraction(ready.built.rows - len(standing.done), ready.built.rows)
-        aside = difference(spent.in_flight, standing.held)
-        most = difference(scaled(ready.ceiling, left), aside)
-        if job.cap is not None:
-            most = min(most, difference(job.cap, plus(spent.billed, spent.in_flight)))
-        return max(most, ZERO)
 
 
 # --- opening a job ----------------------------------------------------------------------

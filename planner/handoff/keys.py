@@ -141,17 +141,12 @@ _KNOWN: set[Secret] = set()
 """Every key that was handed to `tame`: it only ever hides more."""
 
 
-def known_hidden(text: str) -> str:
-    """A text without any key that this process has used, nor the look of one."""
-    return redacted(text, _KNOWN)
-
-
 class _Redacting(logging.Filter):
     """Takes keys out of whatever a library logs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let the record through, its message redacted."""
-        record.msg, record.args = known_hidden(record.getMessage()), ()
+        record.msg, record.args = redacted(record.getMessage(), _KNOWN), ()
         record.exc_info, record.exc_text = None, None
         return True
 

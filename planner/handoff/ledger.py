@@ -47,7 +47,18 @@ if TYPE_CHECKING:
     from planner.handoff.states import Event
     from planner.handoff.vendor import Account
 
-__all__ = ["Attempt", "Charge", "Job", "JobState", "Ledger", "Leg", "Line", "Note", "Spent"]
+__all__ = [
+    "Attempt",
+    "Charge",
+    "Job",
+    "JobState",
+    "Ledger",
+    "Leg",
+    "Line",
+    "NoRoomError",
+    "Note",
+    "Spent",
+]
 
 VERSION = 1
 _APPLICATION = 0x706C616E
@@ -98,6 +109,19 @@ CREATE TABLE imported (
 
 _REASONS = frozenset({"error", "because"})
 """Facts that are reasons, in anybody's words."""
+
+
+class NoRoomError(Exception):
+    """Money was not set aside after all, and why; nothing was written."""
+
+
+def _room(reason: str | None) -> None:
+    if reason is not None:
+        raise NoRoomError(reason)
+
+
+def _allowed() -> str | None:
+    """Nobody minds."""
 
 
 def _no_checkpoint(_step: str) -> None:
@@ -291,14 +315,25 @@ class Ledger:
         )
         return frozenset(row["batch_id"] for row in rows)
 
-    def move(self, attempt: Attempt, event: Event, now: datetime, **facts: Any) -> Attempt:
+    def move(
+        self,
+        attempt: Attempt,
+        event: Event,
+        now: datetime,
+        *,
+        unless: Callable[[], str | None] = _allowed,
+        **facts: Any,
+    ) -> Attempt:
         """What happened to an attempt, with what was learned by it; the attempt afterwards.
 
-        AssertionError where the table knows no such step, or another process took one since.
+        `unless` says why it must not happen after all: it is asked while no other process can
+        write, so that two of them do not take the same room (NoRoomError). AssertionError where
+        the table knows no such step, or another process took one since.
         """
         state = states.after(attempt.state, event)
         facts = self._without_words(attempt.job, facts)
         with self._transaction(event) as db:
+            _room(unless())
             _update(db, attempt, {"state": state, **records.columns(facts)})
             told = {"state": state, **records.told(facts)}
             self._event(attempt.job, event, now, told, shard=attempt.shard, n=attempt.n)
@@ -445,9 +480,20 @@ class Ledger:
             for (leg, lane, meter, over, rate), parts in sorted(sums.items(), key=records.by_key)
         )
 
-    def hold(self, job_id: str, leg: Leg, amount: Usd) -> None:
-        """The ceiling of what a leg without shards has in flight: replaces the one before."""
+    def hold(
+        self,
+        job_id: str,
+        leg: Leg,
+        amount: Usd,
+        *,
+        unless: Callable[[], str | None] = _allowed,
+    ) -> None:
+        """The ceiling of what a leg without shards has in flight: replaces the one before.
+
+        `unless` and NoRoomError as of `move`.
+        """
         with self._transaction("hold"):
+            _room(unless())
             self._set_aside(job_id, leg, amount)
 
     def _set_aside(self, job_id: str, what: str, amount: Usd) -> None:

@@ -9,7 +9,9 @@ run begins.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
@@ -19,12 +21,13 @@ from planner.handoff import journal as journals
 from planner.handoff import runner as runners
 from planner.handoff.billing import Bill, Book
 from planner.handoff.journal import Journal
+from planner.handoff.ledger import NoRoomError
 from planner.handoff.rows import Prices, rows_of
 from planner.handoff.runner import Runner
-from planner.money import ZERO, Usd, difference, plus, total
+from planner.money import ZERO, Usd, difference, plus, scaled, total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
     from pathlib import Path
 
@@ -40,6 +43,12 @@ if TYPE_CHECKING:
     from planner.handoff.vendor import RealtimeVendor, RowResult
 
     Drive = Callable[[Runner, Iterable[Row], RealtimeVendor], Outcome]
+    Gate = Callable[[Usd], str | None]
+
+
+def _allowed(_more: Usd) -> str | None:
+    """Nobody minds."""
+
 
 REFUSED: Final = "vendor refused"
 """Event of the ledger: a run stopped because of what the vendor said of the key or the account."""
@@ -82,10 +91,13 @@ def send(
     on_answer: Callable[[Answer], None] | None = None,
     narrate: Callable[[Progress | Said], None] | None = None,
     drive: Drive = runners.carry_out,
+    gate: Gate = _allowed,
 ) -> Outcome:
     """Send every row that is not among `others` and not done with, and settle the bill.
 
-    InputError where the vendor's account is not the job's.
+    `gate` says why so many dollars may not be spent now (a policy's cap of the day), or None;
+    then nothing is sent, and the outcome says so. InputError where the vendor's
+    account is not the job's.
     """
     ledger = leg.ledger
     ledger.check_account(ledger.job(leg.job), vendor.account)
@@ -93,7 +105,6 @@ def send(
     try:
         spent = _spent_otherwise(leg, charge(leg, journal.standing.held))
         cap = ledger.job(leg.job).cap
-        ledger.hold(leg.job, "realtime", _at_most(leg, journal, spent, cap))
         runner = Runner(
             vendor,
             leg.plan.request.endpoint or "",
@@ -109,6 +120,13 @@ def send(
             on_answer=on_answer,
             narrate=narrate,
         )
+        more = _more(leg, journal, others, spent, cap)
+        hold = _at_most(leg, journal, spent, cap)
+        try:
+            ledger.hold(leg.job, "realtime", hold, unless=lambda: gate(more) if more else None)
+        except NoRoomError as error:
+            asyncio.run(vendor.close())
+            return replace(runner.outcome(), stopped=str(error))
         skipped = _Either(journal.standing.done, others)
         rows = rows_of(leg.folder, leg.shards, leg.direct.envelope, done=skipped)
         outcome = drive(runner, rows, vendor)
@@ -129,15 +147,16 @@ def run(
     most_doubts: int | None = None,
     narrate: Callable[[Progress | Said], None] | None = None,
     drive: Drive = runners.carry_out,
+    gate: Gate = _allowed,
 ) -> Outcome:
     """Take a job of the ordinary lane to its end, or as far as it gets; then `run` again.
 
     Answers stand in `out/results` as far as there are any, beside those of follow-ups, whose
-    results `parse` reads. InputError as of `send`.
+    results `parse` reads. `gate` and InputError as of `send`.
     """
     ledger, clock = leg.ledger, leg.clock
     ledger.settle(leg.job, "open", clock.now())
-    outcome = send(leg, vendor, most_doubts=most_doubts, narrate=narrate, drive=drive)
+    outcome = send(leg, vendor, most_doubts=most_doubts, narrate=narrate, drive=drive, gate=gate)
     followup.write(ledger, leg.job, parse, form=form)
     for _parent in followup.write_parents(ledger, ledger.job(leg.job), parse):
         pass
@@ -203,6 +222,16 @@ def _at_most(leg: Leg, journal: Journal, spent: Usd, cap: Usd | None) -> Usd:
     if cap is not None:
         most = min(most, max(difference(cap, plus(spent, journal.standing.billed)), ZERO))
     return max(most, journal.standing.held)
+
+
+def _more(leg: Leg, journal: Journal, others: Collection[int], spent: Usd, cap: Usd | None) -> Usd:
+    """The most that this run may add, for the rows that are left to it."""
+    left = leg.rows - len(others) - len(journal.standing.done.difference(others))
+    most = scaled(Usd(leg.plan.cost.ceiling), Fraction(left, leg.rows))
+    if cap is not None:
+        standing = journal.standing
+        most = min(most, difference(cap, total((spent, standing.billed, standing.held))))
+    return max(most, ZERO)
 
 
 class _Either:

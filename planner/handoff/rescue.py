@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Literal
 
 from planner.decision.realtime import quoted
@@ -23,7 +22,7 @@ from planner.handoff import realtime, results, states
 from planner.handoff import runner as runners
 from planner.handoff.desk import BACKOFF_MOST, UNREACHABLE, Step, waiting
 from planner.handoff.vendor import RefusedError
-from planner.money import Usd, plus, scaled
+from planner.money import Usd, plus
 from planner.words import counted, iso
 
 if TYPE_CHECKING:
@@ -213,11 +212,6 @@ class Rescue:
         if not self._reopen and self._last(SENDING, STOPPED) == STOPPED:
             return Step(did="stopped", over="stopped", because=desk.refresh().stopped_because)
         others = {row.index for row in self._rows() if not self._goes(row)}
-        if self._last(SENDING) is not None:
-            self._settle()  # else what a killed run set aside would be asked for twice
-        refused = self._gate(self._most(others))
-        if refused is not None:
-            return self._halt(refused)
         try:
             vendor = self._open()
         except UNREACHABLE as error:
@@ -234,6 +228,7 @@ class Rescue:
             most_doubts=self._most_doubts,
             narrate=self._narrate,
             drive=self._drive,
+            gate=self._gate,
         )
         if not outcome.left:
             return Step(did="realtime")
@@ -246,12 +241,6 @@ class Rescue:
         desk.ledger.note(self._id, STOPPED, desk.now, because=because)
         desk.ledger.settle(self._id, "stopped", desk.now, because=because)
         return Step(did="stopped", over="stopped", because=because)
-
-    def _most(self, others: set[int]) -> Usd:
-        """The most that the rows which are left may cost, one by one."""
-        plan, rows = self._desk.plan, self._leg().rows
-        done = journals.standing(self._desk.folder).done - others
-        return scaled(Usd(plan.cost.ceiling), Fraction(rows - len(others) - len(done), rows))
 
     def _done(self) -> Step:
         desk = self._desk

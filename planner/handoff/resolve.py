@@ -11,7 +11,8 @@ again after a minute and after five more. What then follows is a person's choice
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, Literal
 
 from planner.handoff import states
@@ -19,7 +20,6 @@ from planner.handoff.desk import DUPLICATE, FAILURES, FOREIGN, Step, made, waiti
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from datetime import datetime
 
     from planner.handoff.desk import Desk
     from planner.handoff.ledger import Attempt, Job, Ledger
@@ -130,6 +130,9 @@ class Resolver:
         self._asked: set[int] = set()
         """Shards that this run has asked a person about."""
         self._swept = False
+        self._elsewhere: dict[str, Batch] | None = None
+        """By the shard's number: what was sent of this plan and is not in this ledger; None: it was
+        not looked for yet."""
 
     def begin(self) -> None:
         """What was being sent when the last process ended is in doubt."""
@@ -232,6 +235,35 @@ class Resolver:
         attempt = desk.move(attempt, "send")
         attempt = desk.move(attempt, "reply_lost", last_poll=desk.now)
         return self._take(attempt, found)
+
+    def sent_elsewhere(self, attempt: Attempt) -> Step | None:
+        """A batch of this very shard that is there already is taken, and not made again.
+
+        Where a vendor keeps our marks, those back to when the plan was made say what was sent of
+        it from another ledger, or from one that is lost.
+        """
+        desk = self._desk
+        if self._elsewhere is None:
+            try:
+                self._elsewhere = dict(self._marked()) if desk.vendor.exact_match else {}
+            except FAILURES as error:
+                return desk.failed("create", error, attempt)
+        batch = self._elsewhere.get(str(attempt.shard))
+        if batch is None or (batch.counts is not None and batch.counts.total != attempt.rows):
+            return None
+        attempt = desk.move(attempt, "send", intent_at=batch.created, high_water=None)
+        attempt = desk.move(attempt, "reply_lost", last_poll=desk.now)
+        return self._take(attempt, Found(kind="exact", batch=batch))
+
+    def _marked(self) -> Iterator[tuple[str, Batch]]:
+        """(shard, batch) with this job's marks that the ledger does not know; the oldest last."""
+        desk = self._desk
+        known = self._known() | desk.named.get(DUPLICATE, set())
+        since = datetime.fromisoformat(desk.plan.created) - SKEW
+        for batch in takewhile(lambda each: each.created >= since, desk.vendor.listed()):
+            empty = batch.phase == "failed" and not batch.results
+            if batch.id not in known and not empty and batch.tags.get(JOB_TAG) == desk.job.id:
+                yield batch.tags.get(SHARD_TAG, ""), batch
 
     def _known(self) -> frozenset[str]:
         """Ids that a batch in doubt cannot have."""

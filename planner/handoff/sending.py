@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from planner.errors import InputError
 from planner.handoff import home, resolve, spending, states
 from planner.handoff.desk import BACKOFF, FAILURES, UNREACHABLE, Step, made, sha256, waiting
+from planner.handoff.ledger import NoRoomError
 from planner.handoff.vendor import AmbiguousError, NotSentError, RefusedError
 
 if TYPE_CHECKING:
@@ -159,7 +161,8 @@ class Sending:
             return self._upload(attempt, path)
         try:
             with _Alone(desk.ledger.folder, desk.job.fingerprint):
-                return self._resolver.late(attempt) or self._create(attempt, path)
+                there = self._resolver.late(attempt) or self._resolver.sent_elsewhere(attempt)
+                return there or self._create(attempt, path)
         except _BusyError:
             return waiting("another job is sending", BACKOFF, attempt)
 
@@ -188,7 +191,10 @@ class Sending:
         except FAILURES as error:
             return desk.failed("create", error, attempt)
         facts = {"intent_at": desk.now, "high_water": newest, "error": None}
-        attempt = desk.move(attempt, "send", **facts)
+        try:
+            attempt = desk.move(attempt, "send", unless=partial(self._gate, attempt), **facts)
+        except NoRoomError as error:  # another process has taken it since it was looked for
+            return desk.halt(str(error), attempt)
         desk.tell("sending", attempt, rows=attempt.rows, bytes=attempt.bytes)
         try:
             batch = desk.vendor.create(

@@ -7,10 +7,12 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -21,9 +23,9 @@ from planner.decision.cost import CostComponent
 from planner.decision.turnaround import FinishedJob
 from planner.errors import InputError
 from planner.handoff import home, policy, states
-from planner.handoff.ledger import Attempt, Ledger, Spent
+from planner.handoff.ledger import Attempt, Ledger, NoRoomError, Spent
 from planner.handoff.vendor import Counts
-from planner.money import ZERO, Rate, Usd, amount, plus
+from planner.money import ZERO, Rate, Usd, amount, plus, total
 from tests.answers import NOW
 from tests.handoff import jobs
 
@@ -469,6 +471,44 @@ def test_a_watcher_finds_what_stood_before_a_kill_in_the_middle_of_writing(ledge
     assert watching is not None
     assert watching.jobs() == (job,)
     assert watching.health() == ()
+
+
+@pytest.mark.parametrize("way", ["hold", "send"])
+def test_processes_that_look_for_room_at_once_do_not_take_the_same(
+    tmp_path: Path, way: str
+) -> None:
+    """Eight want what only three have room for; each looks in the moment in which it takes."""
+    with Ledger.open(tmp_path) as ledger:
+        names = [jobs.admitted(ledger, max_output_tokens=100 + n).id for n in range(8)]
+    day = Usd(jobs.CEILING * 3)
+    start = Barrier(len(names))
+
+    def take(name: str) -> bool:
+        with Ledger.open(tmp_path) as ledger:
+            (attempt,) = ledger.attempts(name)
+
+            def full() -> str | None:
+                spent = total(plus(each.billed, each.in_flight) for each in ledger.spent())
+                return "no room" if plus(spent, jobs.CEILING) > day else None
+
+            assert full() is None, "before, there is room for everybody"
+            start.wait()
+            try:
+                if way == "hold":
+                    ledger.hold(name, "realtime", jobs.CEILING, unless=full)
+                else:
+                    ledger.move(attempt, "send", NOW, unless=full, intent_at=NOW)
+            except NoRoomError:
+                return False
+            return True
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        taken = list(pool.map(take, names))
+    assert sum(taken) == 3
+    with Ledger.open(tmp_path) as ledger:
+        assert total(each.in_flight for each in ledger.spent()) == day
+        moved = [ledger.attempts(each)[0].state for each in names]
+        assert moved.count("sending") == (3 if way == "send" else 0)
 
 
 def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -464,7 +464,7 @@ def test_rows_of_a_batch_that_does_not_end_are_not_sent_unless_a_person_says_so(
         step = world.run(until(HOURS + 0.5))
         assert step is not None
         assert step.over is None
-        assert "its 25 rows are not sent again" in (step.because or "")
+        assert "(25 rows) is not sent again" in (step.because or "")
         assert len(world.direct()) == 10, "those of the other shard are"
         world.run(until(HOURS + 0.6), both=True)
         assert len(world.direct()) == 35
@@ -514,11 +514,11 @@ def test_rows_of_a_batch_that_may_exist_wait_for_a_person(one_vendor: Made, tmp_
         step = world.run()
         assert step is not None
         assert step.over == "stopped"
-        assert "its 25 rows are not sent again" in (step.because or "")
+        assert "(25 rows) is not sent again" in (step.because or "")
         assert len(world.direct()) == 15, "what was never sent is sent one by one"
         said = world.run(both=True)
         assert said is not None
-        assert "its 25 rows were sent again" in (said.because or "")
+        assert "(25 rows) was sent again" in (said.because or "")
         assert set(world.direct()) == set(range(ROWS))
 
 

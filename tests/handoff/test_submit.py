@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -744,6 +745,24 @@ def test_creates_are_one_at_a_time_in_an_account_whatever_the_job(
 
 
 # --- made twice on the way --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", [1, 2])
+def test_a_plan_whose_ledger_is_lost_is_not_paid_for_again(
+    jobs: dict[str, Made], tmp_path: Path, sent: int
+) -> None:
+    """The data home is gone, or is another machine's: the vendor's marks say what was sent."""
+    with World(jobs["openai"], tmp_path) as world:
+        while world.kinds().count("sent") < sent:
+            world.run(steps=1)
+        for each in (world.home / "ledger.db", world.home / "jobs"):
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        world.news.clear()
+        step = world.run()
+        assert (step.over, world.paid()) == ("done", [1, 1])
+        assert world.kinds().count("adopted") == sent
+        assert world.kinds().count("sent") == 2 - sent
+        assert world.right()
 
 
 def test_of_two_batches_that_are_ours_the_first_is_kept_and_the_other_ended(

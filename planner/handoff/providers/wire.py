@@ -357,7 +357,7 @@ def labelled(error: Mapping[str, Any], *names: str) -> str:
     """`code: message` of an error, from the first of these fields that it has."""
     code = next((str(error[name]) for name in names if error.get(name)), "error")
     said = f"{code}: {error.get('message') or 'no reason given'}"
-    return keys.known_hidden(said[:LONGEST])
+    return keys.redacted(said[:LONGEST])
 
 
 # --- realtime ----------------------------------------------------------------------------
