@@ -506,6 +506,7 @@ REQUESTS = st.builds(
             Message,
             role=st.sampled_from(["system", "user", "assistant"]),
             content=st.text(max_size=40),
+            media=st.just(()),
         ),
         max_size=4,
     ).map(tuple),
