@@ -77,9 +77,8 @@ def by_offset(
     """Draw until the tokens of all rows are known within `precision` (a share, 95 %).
 
     InputError for a torn line, and for a drawn row that makes no request, unless bad rows are to
-    be skipped;
-    IrregularError where offsets do not lead to rows. A StoppedError out of `progress` ends it
-    early, with the estimate so far once there is one.
+    be skipped; IrregularError where offsets do not lead to rows. A StoppedError out of `progress`
+    ends it early, with the estimate so far once there is one.
     """
     random = Random(seed)
     begin, size = index.start, index.bytes
@@ -94,9 +93,11 @@ def by_offset(
                 look.add(made, offsets, progress)
                 draws = tuple(made[offset] for offset in offsets)
                 drawn = _drawn(draws, drawer, index.records - index.torn, size, precision)
-                if _precise(drawn, drawer.edges) or 2 * len(offsets) > MOST_DRAWS:
+                off = _off(drawn, drawer.edges)
+                if off <= 1 or 2 * len(offsets) > MOST_DRAWS:
                     break
-                offsets = _doubled(begin, size, offsets, random)
+                for _ in range(_doublings(off, MOST_DRAWS // len(offsets))):
+                    offsets = _doubled(begin, size, offsets, random)
         except StoppedError:
             if drawn is None:
                 raise
@@ -275,10 +276,9 @@ def by_group(
         drawn: Drawn | None = None
         try:
             if len(groups) > 2 * FIRST_GROUPS and sum(g.bytes for g in groups) > READ_ANYWAY:
-                for drawn in _of_some(groups, look, precision, random):
-                    if _precise(drawn, drawer.edges):
-                        break
-            if drawn is None or not _precise(drawn, drawer.edges):
+                for each in _of_some(groups, look, precision, random):
+                    drawn = each
+            if drawn is None or _off(drawn, drawer.edges) > 1:
                 drawn = _of_all(groups, look, precision, random)
         except StoppedError:
             if drawn is None:
@@ -290,7 +290,7 @@ def by_group(
 def _of_some(
     groups: Sequence[Group], look: _Cells, precision: float, random: Random
 ) -> Iterator[Drawn]:
-    """Estimates from ever more groups, as long as those are fewer than half.
+    """Estimates from ever more groups, until they will do or would be half of all.
 
     One group a stratum of the bytes that the footer tells of, and in it one row a stratum of
     its text: both in proportion to size. A row of s bytes in a group of z by the footer and b in
@@ -313,9 +313,14 @@ def _of_some(
             clusters=[len(cluster.draws) for cluster in clusters],
         )
         draws = tuple(draw for cluster in clusters for draw in cluster.draws)
-        yield _told(draws, sample, look.drawer, precision)
-        places = _doubled(0, ends[-1], places, random)
-        each = max(FEWEST_A_GROUP, each // 2)
+        drawn = _told(draws, sample, look.drawer, precision)
+        yield drawn
+        off = _off(drawn, look.drawer.edges)
+        if off <= 1:
+            return
+        for _ in range(_doublings(off, len(groups))):
+            places = _doubled(0, ends[-1], places, random)
+            each = max(FEWEST_A_GROUP, each // 2)
 
 
 class _Cluster(NamedTuple):
@@ -339,7 +344,7 @@ def _of_all(groups: Sequence[Group], look: _Cells, precision: float, random: Ran
         kept = _reservoir(groups, count, random)
         size = look.through(groups, kept)
         drawn = _drawn(tuple(kept.draws), look.drawer, look.rows, size, precision)
-        if 4 * count > MOST_DRAWS or _precise(drawn, look.drawer.edges):
+        if 4 * count > MOST_DRAWS or _off(drawn, look.drawer.edges) <= 1:
             return drawn
         count *= 4
 
@@ -435,18 +440,25 @@ def _told(draws: tuple[Draw, ...], sample: Sample, drawer: Drawer, precision: fl
     )
 
 
-def _precise(drawn: Drawn, edges: Sequence[int]) -> bool:
-    """Whether the text of all rows is known as well as was asked, in every encoding.
+def _off(drawn: Drawn, edges: Sequence[int]) -> float:
+    """How many times as wide as was asked the interval is, of the text of all rows.
 
-    So is what it costs where the price doubles above an edge: which rows stand there is known less
-    well than all tokens are.
+    The widest over the encodings; and of what it costs where the price doubles above an edge:
+    which rows stand there is known less well than all tokens are.
     """
+    widest = 0.0
     for name in drawn.encodings:
         text = drawn.total(name, lambda shape: shape.text)
-        if text.relative > drawn.precision:
-            return False
-        for edge in edges:
-            above = drawn.above(name, edge)
-            if text.half + above.half > drawn.precision * (text.value + above.value):
-                return False
-    return True
+        above = [drawn.above(name, edge) for edge in edges]
+        ways = [text.relative]
+        ways += [(text.half + a.half) / (text.value + a.value) for a in above if a.value]
+        widest = max(widest, *ways)
+    return widest / drawn.precision
+
+
+def _doublings(off: float, most: int) -> int:
+    """How often to double what was drawn, so that it is not more than will be needed.
+
+    By up to `most` times in all; the width shrinks with the root of the number.
+    """
+    return max(1, math.floor(math.log2(min(off**2, most))))
