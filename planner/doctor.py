@@ -184,7 +184,8 @@ def _catalog(load: Callable[[], Catalog], now: datetime) -> Iterator[Finding]:
         said += f"; oldest source read {age.oldest.read}, {counted(age.age_days or 0, 'day')} ago"
     old = len(age.warnings) + len(age.refusals)
     if old:
-        yield _note("catalog", f"{said}; {old} sources are old: planner prices audit")
+        too = f", {len(age.refusals)} of them too old to plan with" if age.refusals else ""
+        yield _note("catalog", f"{said}; {counted(old, 'old source')}{too}: planner prices audit")
     else:
         yield _ok("catalog", said)
 

@@ -270,6 +270,10 @@ def _choice(answer: Estimate, case: options.Case, option: Option, offer: Offer) 
     model = next(each for each in answer.decision.models if each.model == option.model)
     best = answer.option(model.choice) if model.choice is not None else None
     same = best is not None and best.id == option.id
+    lanes = answer.job.requirements.lanes
+    why = model.why if same or best is None else f"chosen by hand; recommended: {model.why}"
+    if lanes:
+        why = f"in the {'lane' if len(lanes) == 1 else 'lanes'} asked for: {why}"
     return {
         "option": option.id,
         "provider": option.provider,
@@ -280,8 +284,8 @@ def _choice(answer: Estimate, case: options.Case, option: Option, offer: Offer) 
         "cache": option.cache,
         "verdict": option.verdict.value,
         "grade": option.grade,
-        "recommended": model.choice,
-        "why": model.why if same or best is None else f"chosen by hand; recommended: {model.why}",
+        "recommended": None if lanes else model.choice,
+        "why": why,
         "gives_up": () if same or best is None else tuple(_given_up(option, best)),
         "needs": _needs(offer, case.profile.output.ceiling),
         "risks": option.risks,

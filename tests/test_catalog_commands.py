@@ -387,8 +387,8 @@ def test_the_matrix(ask: Ask) -> None:
     answer = ask("models", "grok-4.7", "--as-of", "2026-11-22")
     assert (answer.exit_code, answer.err) == (0, "")
     assert answer.out == (
-        "model     provider  input  output  context  lanes                       read\n"
-        "grok-4.7  xai           2       6     500k  +standard ?batch ?priority  2026-11-12\n"
+        "model     provider  input  output  context  lanes                       verified\n"
+        "grok-4.7  xai           2       6     500k  +standard ?batch ?priority  2026-10-14\n"
         "\n"
         "1 model; + supported, - not, ? unknown; prices in US dollars per million\n"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -336,3 +337,64 @@ def test_a_terminal_folds_at_its_own_width_and_a_file_never(
             ask(*asked, "-o", str(tmp_path / "answer.txt"))
             assert (tmp_path / "answer.txt").read_text(encoding="utf-8") == fixed
     assert ask(*asked).out == fixed
+
+
+# --- what a stranger meets --------------------------------------------------------------
+
+
+def rows_file(tmp_path: Path) -> Path:
+    file = tmp_path / "rows.csv"
+    file.write_text("text\n" + "hello there\n" * 20, encoding="utf-8")
+    return file
+
+
+def test_an_assumed_answer_length_stands_beside_the_answer(ask: Ask, tmp_path: Path) -> None:
+    out = ask("estimate", str(rows_file(tmp_path)), "--prompt", "{{ text }}", *MODEL).out
+    answer = out.split("95 % interval")[0]
+    assert "! rests on answers of 300 tokens (30 to 3,000) each, which is ASSUMED" in answer
+    given = ask("estimate", *FIGURES, *MODEL).out
+    assert "ASSUMED" not in given
+
+
+def test_what_is_not_known_is_not_said_to_fail(ask: Ask) -> None:
+    figures = (*FIGURES, "--deadline", "12h", "--model", "mistral-large-4")
+    answer = ask("estimate", *figures)
+    assert answer.exit_code == 1
+    assert "mistral-large-4: nothing is known to meet the demand" in answer.out
+    never = ask("estimate", *FIGURES, *MODEL, "--deadline", "60s").out
+    assert "claude-haiku-4-5: nothing meets the demand" in never
+
+
+def test_what_is_taken_for_one_of_two_models_names_it(ask: Ask, tmp_path: Path) -> None:
+    two = (*MODEL, "--model", "mistral-large-4", "--output-tokens", "20")
+    said = ask("estimate", str(rows_file(tmp_path)), "--prompt", "{{ text }}", *two).out
+    assumed = re.sub(r"\s+", " ", said.partition("Assumed:")[2])
+    assert "- claude-haiku-4-5: Input tokens" in assumed
+    assert "- mistral-large-4: Input tokens" in assumed
+    assert "- answers of 20 tokens on average, as given" in assumed
+
+
+def test_a_file_that_is_written_is_named(ask: Ask, tmp_path: Path) -> None:
+    out = tmp_path / "answer.json"
+    answer = ask("estimate", *FIGURES, *MODEL, "--format", "json", "-o", str(out))
+    assert (answer.out, answer.err) == ("", f"written to {out}\n")
+    assert json.loads(out.read_text(encoding="utf-8"))["schema"] == "planner.estimate/1"
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        (("esitmate", "rows.csv"), "did you mean estimate?"),
+        (("chek", "claude-haiku-4-5"), "did you mean check?"),
+        (("jbos",), "did you mean jobs?"),
+        (("frobnicate", "now"), "planner --help lists the commands"),
+        (("estimate", "rows.csv", "--promt", "x"), "did you mean --prompt"),
+        (("estimate", "rows.csv", "--zzz"), "planner estimate --help lists"),
+    ],
+)
+def test_a_slip_of_the_finger_is_told_what_was_meant(
+    ask: Ask, asked: tuple[str, ...], hint: str
+) -> None:
+    answer = ask(*asked)
+    assert answer.exit_code == 2
+    assert hint in answer.err

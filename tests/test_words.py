@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +13,11 @@ from hypothesis import strategies as st
 
 from planner.handoff.results import Row, Tally
 from planner.report.handoff import outcomes
-from planner.words import compact, duration, percent
+from planner.words import compact, counted, duration, least, percent, plural, portion
+
+HERE = Path(__file__).parent
+SHOWN = (*HERE.glob("*/golden/*"), *(HERE.parent / "docs").glob("*.md"), HERE.parent / "README.md")
+"""Everything that the program is shown to print."""
 
 times = st.floats(0, 400 * 86400, allow_nan=False)
 
@@ -144,3 +151,79 @@ def test_one_row_that_failed_is_one_row(count: int, said: str) -> None:
         found.add(Row(index=index, outcome="expired", row=index + 1))
     (line,) = outcomes(found)
     assert said in line
+
+
+# --- counts and shares ------------------------------------------------------------------
+
+NOUNS = (
+    "row model request batch file job shard answer call wave retry day month field change source "
+    "vendor piece place line token run thing"
+).split()
+ONE_OF_MANY = re.compile(rf"(?<![\d,.])1 (?:{'|'.join(map(plural, NOUNS))})\b")
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "words"),
+    [
+        (0, "row", "0 rows"),
+        (1, "row", "1 row"),
+        (7473, "row", "7,473 rows"),
+        (2, "batch", "2 batches"),
+        (2, "retry", "2 retries"),
+        (2, "day", "2 days"),
+        (1, "unreadable row", "1 unreadable row"),
+    ],
+)
+def test_a_count_and_its_noun(count: int, noun: str, words: str) -> None:
+    assert counted(count, noun) == words
+
+
+@pytest.mark.parametrize("file", SHOWN, ids=lambda each: each.name)
+def test_one_is_one(file: Path) -> None:
+    assert ONE_OF_MANY.findall(file.read_text(encoding="utf-8")) == []
+
+
+def test_one_of_many_is_found() -> None:
+    assert ONE_OF_MANY.findall("sending 1 rows in 1 batches, 11 rows, 1,001 rows, 1 row") == [
+        "1 rows",
+        "1 batches",
+    ]
+
+
+@pytest.mark.parametrize("file", sorted(HERE.glob("*/golden/*.txt")), ids=lambda each: each.name)
+def test_every_share_keeps_its_space(file: Path) -> None:
+    assert re.findall(r"\d%", file.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0.0, "0 %"),
+        (0.01, "1 %"),
+        (0.0419, "4.2 %"),
+        (0.5, "50 %"),
+        (Fraction(1, 3), "33.3 %"),
+        (Decimal("0.999"), "99.9 %"),
+        (1, "100 %"),
+        (12.5, "1,250 %"),
+        (-0.2, "-20 %"),
+        (-0.0004, "0 %"),
+    ],
+)
+def test_shares_that_were_counted(share: float | Fraction | Decimal, words: str) -> None:
+    assert portion(share) == words
+
+
+def test_a_difference_has_a_sign() -> None:
+    assert [portion(each, signed=True) for each in (0.005, 0.0, -0.005)] == [
+        "+0.5 %",
+        "0 %",
+        "-0.5 %",
+    ]
+
+
+@given(st.floats(0, 1))
+def test_the_lower_end_of_a_probability_is_never_more_than_it_is(p: float) -> None:
+    (said,) = re.findall(r"at least (\d+) %", least(p))
+    assert int(said) <= min(99, 100 * p + 1e-6)
+    assert int(said) > min(99, 100 * p) - 1.000001

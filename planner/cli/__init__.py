@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from planner import __version__
 from planner.cli.flags import INTERRUPTED, YES, Arguments, Parser, parser
-from planner.errors import PlannerError
+from planner.errors import InputError, PlannerError, did_you_mean
 from planner.report.layout import WIDTH, page
+from planner.sample import NAME as SAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +64,22 @@ def _run(argv: list[str], clock: Clock, screen: Screen | None) -> int:
         _listing(group).parse_args(argv[1:])
     if group in ("-h", "--help", "--version"):
         _listing().parse_args(argv)
+    _no_command(argv)
     return _screen(argv, clock, screen)
+
+
+def _no_command(argv: list[str]) -> None:
+    """InputError for a word that is neither a command nor a file, where a command was meant."""
+    if not argv or argv[0].startswith("-") or Path(argv[0]).exists() or argv[0] == SAMPLE:
+        return
+    near = did_you_mean(argv[0], {name.split()[0] for name in COMMANDS})
+    more = len(argv) > 1 and not argv[1].startswith("-")
+    if near or more:
+        raise InputError.of(
+            "unknown-command",
+            f"there is no command {argv[0]!r}, and no file of that name",
+            hint=near or "planner --help lists the commands",
+        )
 
 
 def _width(arguments: Arguments) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from planner import notation
-from planner.errors import InputError
+from planner.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -32,7 +32,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Whatever argparse refuses."""
-        raise InputError.of("usage", message, hint=f"{self.prog} --help lists what there is")
+        raise InputError.of("usage", message, hint=self._hint(message))
+
+    def _hint(self, message: str) -> str:
+        """The flag that was meant, where one is near; or where all of them are listed."""
+        flags = [each for each in self._option_string_actions if each.startswith("--")]
+        wrong = (each for each in message.split() if each.startswith("--"))
+        near = (did_you_mean(each, flags) for each in wrong if each not in flags)
+        return next(filter(None, near), f"{self.prog} --help lists what there is")
 
 
 def parser(prog: str, description: str) -> Parser:
@@ -96,3 +103,4 @@ def write(text: str, arguments: Arguments) -> None:
         part.replace(path)
     except OSError as error:
         raise InputError.of("cannot-write", f"{path}: {error.strerror}") from None
+    print(f"written to {path}", file=sys.stderr)

@@ -486,20 +486,28 @@ def _guardrails(answer: BudgetAnswer) -> Section:
     )
     broken = {each.guardrail: each.message for each in answer.breaches}
     unknown = broken.pop("price", None)
+    high = {each.guardrail: each.message for each in answer.at_high}
     return Section(
         id="guardrails",
         title="Guardrails",
         columns=(Column(title="guardrail"), *_right("at most"), Column(title="")),
         rows=tuple(
-            (name, limit, f"x {broken[name]}" if name in broken else _holds(unknown))
+            (
+                name,
+                limit,
+                f"x {broken[name]}" if name in broken else _holds(unknown, high.get(name)),
+            )
             for name, limit in limits
             if limit
         ),
     )
 
 
-def _holds(unknown: str | None) -> str:
-    return "+ holds" if unknown is None else f"? {unknown}"
+def _holds(unknown: str | None, high: str | None) -> str:
+    """A guardrail that is not broken: it holds, holds for now, or cannot be judged."""
+    if unknown is not None:
+        return f"? {unknown}"
+    return "+ holds" if high is None else f"! holds at expected, breaks at high: {high}"
 
 
 # --- what it rests on -------------------------------------------------------------------

@@ -164,7 +164,7 @@ MODEL_COLUMNS = (
     Column(title="output", right=True),
     Column(title="context", right=True),
     Column(title="lanes"),
-    Column(title="read"),
+    Column(title="verified"),
 )
 
 
@@ -206,8 +206,15 @@ def model_cells(answers: Sequence[LaneAnswer]) -> tuple[str, ...]:
         _rate_of(card, "output"),
         compact(first.model.context) if first.model.context else UNKNOWN,
         lanes,
-        max((each.support.source.read_as for each in answers if each.support.source), default=""),
+        _verified(answers),
     )
+
+
+def _verified(answers: Sequence[LaneAnswer]) -> str:
+    """When the oldest source of the row was read, as on the screen."""
+    found = [each.support.source for each in answers if each.support.source is not None]
+    found += [source for each in answers if each.card for source in each.card.sources]
+    return min(found, key=lambda each: each.read).read_as if found else ""
 
 
 def _rate_of(card: RateCard | None, meter: str) -> str:

@@ -294,7 +294,9 @@ def health(found: Sequence[Finding]) -> str:
     ]
     wrong = sum(each.grade == "wrong" for each in found)
     lines.append("")
-    lines.append("nothing is wrong" if not wrong else f"{wrong} wrong")
+    notes = sum(each.grade == "note" for each in found)
+    said = f"{wrong} wrong" if wrong else "nothing is wrong"
+    lines.append(f"{said}, {counted(notes, 'thing')} to know (~)" if notes else said)
     return "\n".join(lines) + "\n"
 
 

@@ -58,9 +58,17 @@ def _head(of: Piloted) -> str:
     expected = dollars(Usd(prepared.plan.cost.expected))
     when = "It had been run before; nothing was sent now. " if of.again else ""
     return (
-        f"{when}Pilot of {prepared.rows:,} of {counted(prepared.of, 'row')}, "
+        f"{when}{_what(of)} of {prepared.rows:,} of {counted(prepared.of, 'row')}, "
         f"{prepared.plan.choice.option}, job {closed.job.id}: {cost} ({expected} expected)"
+        f"{MADE_UP if closed.job.rehearsal else ''}"
     )
+
+
+MADE_UP = ". A rehearsal: every figure below is of made-up answers, and says nothing of the model."
+
+
+def _what(of: Piloted) -> str:
+    return "Rehearsed pilot" if of.closed.job.rehearsal else "Pilot"
 
 
 def _said(of: Piloted) -> Iterator[tuple[str, str]]:

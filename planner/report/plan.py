@@ -36,8 +36,10 @@ def summary(plan: Plan, now: datetime, outlook: Outlook | None = None) -> str:
 
 def _head(plan: Plan) -> str:
     choice, rows = plan.choice, plan.workload.rows
-    best = choice.recommended == choice.option
-    how = "recommended" if best else f"chosen; recommended: {choice.recommended or 'nothing'}"
+    how = "recommended"
+    if choice.recommended != choice.option:
+        best = choice.recommended
+        how = "chosen by you" if best is None else f"chosen by you; recommended: {best}"
     about = "" if rows.low == rows.high else "about "
     return f"{choice.option} ({how}): {about}{counted(rows.value, 'row')} of {plan.workload.path}"
 

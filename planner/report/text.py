@@ -45,7 +45,7 @@ def estimate(answer: Estimate) -> str:
         "\n".join(_heading(answer)),
         "\n".join(_headline(answer)),
         *("\n".join(_model_block(answer, model)) for model in answer.decision.models),
-        "\n".join(_notes("Assumed", answer.assumptions)),
+        "\n".join(_notes("Assumed", _whose(answer))),
         "\n".join(_notes("Warnings", answer.warnings)),
         "\n".join(_footer(answer)),
     ]
@@ -73,7 +73,7 @@ def _heading(answer: Estimate) -> Iterator[str]:
 def _headline(answer: Estimate) -> Iterator[str]:
     decision = answer.decision
     if answer.measured.named and len(decision.models) > 1:
-        chosen = decision.choice or "nothing meets the demand"
+        chosen = decision.choice or _nothing(decision.options)
         yield wrapped(f"{chosen}: {decision.why}", first="=> ")
 
 
@@ -81,8 +81,9 @@ def _model_block(answer: Estimate, model: ModelChoice) -> Iterator[str]:
     """One model: its answer, its lanes, why not the others, its arithmetic."""
     profile = next(each for each in answer.measured.profiles if each.model == model.model)
     chosen = model.chosen
-    yield f"{model.model}: {'nothing meets the demand' if chosen is None else ways(chosen)}"
+    yield f"{model.model}: {_nothing(model.options) if chosen is None else ways(chosen)}"
     yield wrapped(f"{model.why}.", first="  ")
+    yield from _assumed_length(profile, chosen)
     if chosen is not None and chosen.rescue is not None:
         yield wrapped(_switch(answer, chosen), first="  ")
     yield f"  {size_of(profile)}"
@@ -96,6 +97,27 @@ def _model_block(answer: Estimate, model: ModelChoice) -> Iterator[str]:
         yield from (wrapped(risk, first="    risk: ") for risk in chosen.risks)
     yield from _flips(answer.flips.get(model.model, ()))
     yield from _waiting(answer.waiting.get(model.model))
+
+
+def _nothing(options: Sequence[Option]) -> str:
+    """That no option is chosen: none meets the demand, or whether one does is not known."""
+    open_ = any(each.verdict is Verdict.UNKNOWN and not each.gates for each in options)
+    return "nothing is known to meet the demand" if open_ else "nothing meets the demand"
+
+
+def _assumed_length(profile: TokenProfile, chosen: Option | None) -> Iterator[str]:
+    """The assumption that moves a cost most stands beside the answer that rests on it."""
+    length = profile.output
+    if length.basis != "assumed":
+        return
+    ends = f"{counted(round(length.mean), 'token')} ({float(length.low):,.0f} to {float(length.high):,.0f})"
+    cost = chosen.cost if chosen is not None else None
+    so = "" if cost is None else f", so anything from {dollars(cost.low)} to {dollars(cost.high)}"
+    yield wrapped(
+        f"rests on answers of {ends} each, which is ASSUMED{so}: --output-tokens or "
+        "--output-sample settles it",
+        first="  ! ",
+    )
 
 
 def _flips(found: Sequence[Flip]) -> Iterator[str]:
@@ -284,6 +306,17 @@ def arithmetic(components: Sequence[CostComponent]) -> Iterator[str]:
         Column(title=""),
     )
     yield from table(columns, rows)[1:]
+
+
+def _whose(answer: Estimate) -> list[str]:
+    """The assumptions; what is taken for some of several models alone names them."""
+    profiles = answer.measured.profiles
+
+    def named(sentence: str) -> str:
+        of = [each.model for each in profiles if sentence in (*each.said, each.output.said)]
+        return f"{', '.join(of)}: {sentence}" if 0 < len(of) < len(profiles) else sentence
+
+    return [named(each) for each in answer.assumptions]
 
 
 def _notes(title: str, sentences: Sequence[str]) -> Iterator[str]:
