@@ -97,7 +97,7 @@ def test_everything_is_on_the_screen_before_a_typed_number_sends_it(counter: Cou
     )
     assert counter.paid == 1
     assert [each["key"] for each in counter.answers()] == [f"k{n}" for n in range(12)]
-    assert answer.out.startswith(f"Job {counter.job} is done. 12 of 12 rows are answered, $0.00")
+    assert answer.out.startswith(f"Job {counter.job} is done. Answered: 12 of 12 rows, $0.00")
 
 
 SCREEN = """\
@@ -488,7 +488,7 @@ def test_a_batch_of_errors_alone_is_not_called_done_well(make: Make) -> None:
     counter = make(conduct=errors(share=1.0))
     answer = counter.submit(counter.plan())
     assert answer.exit_code == 1
-    assert "0 of 12 rows are answered" in answer.out
+    assert "Answered: 0 of 12 rows" in answer.out
 
 
 def test_what_a_vendor_says_does_not_drive_the_terminal(make: Make) -> None:
