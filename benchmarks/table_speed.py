@@ -27,7 +27,7 @@ from planner.workload.prompt import Template
 
 ENCODING = "o200k_base"
 TIMES = 10
-GROUP_ROWS = (1_000, 10_000, 200_000)
+GROUP_ROWS = (1_000, 200_000)
 
 
 def estimate(path: Path, *, stream: bool) -> tuple[float, draws.Drawn, float]:

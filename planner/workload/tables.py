@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-BATCH_BYTES = 4 * 1024 * 1024
+BATCH_BYTES = 1024 * 1024
 BATCH_ROWS = (16, 8192)
 FIRST_BATCH = 256
 """Rows that are read at once: as many as are about `BATCH_BYTES` of text, once that is known."""
