@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from textual import events
     from textual.dom import DOMNode
     from textual.screen import Screen
 
@@ -151,6 +152,12 @@ class PlannerApp(App[None]):
     def _planned(self) -> Answer | None:
         """The answer on the Plan screen."""
         return self._plan.shown if self._plan is not None else None
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that nothing has taken may have been meant for a form that was just opening."""
+        takes = getattr(self.screen, "takes", None)
+        if takes is not None and takes(event):
+            event.prevent_default()
 
     def action_place(self, name: str) -> None:
         """Go to another place; each is as it was left."""

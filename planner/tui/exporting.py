@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from planner.errors import PlannerError, Problem
 from planner.tui import export
-from planner.tui.modals import keys_below
+from planner.tui.modals import Early, keys_below
 from planner.tui.notices import problems
 from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
 from planner.tui.widgets import Prose
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from planner.tui.desk import Answer, Desk
 
 
-class Export(ModalScreen[Path | None]):
+class Export(Early[Path | None]):
     """Where to write; the answer is the path, of a picture that is still to be taken."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

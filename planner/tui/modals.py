@@ -6,10 +6,12 @@ the business of the screen below.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
     from textual.screen import Screen
+
+T = TypeVar("T")
 
 
 def keys_below(*keys: tuple[str, str]) -> str:
@@ -126,15 +130,53 @@ READING = (
 )
 
 
-class Form(ModalScreen[None]):
+class Early(ModalScreen[T]):
+    """A screen to type in, to which keys come that were pressed before its field had the focus.
+
+    They went to what was there before, which has no use for them; whoever types on after the key
+    that opens a form would lose them. They are kept in their order until there is a field.
+    """
+
+    class Typed(Message):
+        """A key for the field."""
+
+        def __init__(self, key: str, letter: str | None) -> None:
+            super().__init__()
+            self.key, self.letter = key, letter
+
+    def takes(self, event: events.Key) -> bool:
+        """Whether that key is for the field, which would have had it otherwise; it gets it then."""
+        letter = event.character if event.is_printable else None
+        ours = letter is not None or event.key in TURNS
+        if ours:
+            self.post_message(self.Typed(event.key, letter))
+        return ours
+
+    def on_early_typed(self, message: Typed) -> None:
+        """There is a field now, and it takes them as if they came just now."""
+        if self.focused is None:
+            return
+        if message.letter is None:
+            self.turn(TURNS[message.key])
+        else:
+            self.focused.post_message(events.Key(message.key, message.letter))
+
+    def turn(self, by: int) -> None:
+        """To the next field, or the one before; where there is one alone, nowhere."""
+
+
+TURNS = {"tab": 1, "shift+tab": -1}
+
+
+class Form(Early[None]):
     """Lines to type in; `accept` takes their texts and may refuse one with a FieldError."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Close", tooltip="Change nothing"),
         Binding("ctrl+s", "take", "Take it", tooltip="Ask this"),
         # Before the field sees it: what is typed after a quick Tab belongs to the next field.
-        Binding("tab", "app.focus_next", show=False, priority=True),
-        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
+        Binding("tab", "turn(1)", show=False, priority=True),
+        Binding("shift+tab", "turn(-1)", show=False, priority=True),
     ]
 
     def __init__(
@@ -155,7 +197,7 @@ class Form(ModalScreen[None]):
             box.border_title = self.heading
             box.border_subtitle = keys_below(
                 ("Enter takes it", "screen.take"),
-                ("Tab next field", "app.focus_next"),
+                ("Tab next field", "screen.turn(1)"),
                 ("Esc changes nothing", "screen.dismiss"),
             )
             for number, field in enumerate(self.fields):
@@ -165,6 +207,20 @@ class Form(ModalScreen[None]):
                         field.value, placeholder=field.example, compact=True, id=f"field-{number}"
                     )
             yield self._said
+
+    def action_turn(self, by: int) -> None:
+        """The next field; in its turn with what was typed before, where that is still to come."""
+        if self.focused is None:
+            self.post_message(self.Typed("tab" if by > 0 else "shift+tab", None))
+        else:
+            self.turn(by)
+
+    def turn(self, by: int) -> None:
+        """The next field, or the one before."""
+        if by > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter in any of the lines."""

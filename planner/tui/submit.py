@@ -20,7 +20,7 @@ from textual.widgets import Input
 from textual.worker import get_current_worker
 
 from planner.errors import PlannerError, Problem
-from planner.tui.modals import keys_below
+from planner.tui.modals import Early, keys_below
 from planner.tui.notices import problems
 from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
 from planner.tui.widgets import Prose
@@ -38,7 +38,7 @@ LOOK = 0.05
 """Seconds between two looks at whether the door is still open."""
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Early[bool]):
     """What would happen, and a word that must be typed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import TextArea
 from textual.worker import get_current_worker
 
 from planner.report.layout import printable
-from planner.tui.modals import keys_below
+from planner.tui.modals import Early, keys_below
 from planner.tui.notices import problems
 from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
 from planner.tui.widgets import Prose
@@ -50,7 +49,7 @@ class Area(TextArea):
             await super()._on_key(event)
 
 
-class Template(ModalScreen[str | None]):
+class Template(Early[str | None]):
     """A template and what it makes of the first row; the answer is the template."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

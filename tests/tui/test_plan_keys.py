@@ -9,6 +9,8 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
+from textual import events
+from textual.widgets import Input
 
 from planner import pipeline
 from planner.handoff import plan as plans
@@ -299,3 +301,18 @@ async def test_template_editor(facts: Catalog, rows: Path) -> None:
         await here.settle()
         await here.press("p")
         check("template", await here.sizes())
+
+
+async def test_what_is_typed_while_a_form_opens_goes_into_its_fields(facts: Catalog) -> None:
+    """All at once, as from somebody who knows the form by heart."""
+    async with seat(figures("acme-tall"), lambda: facts) as here:
+        await here.settle()
+        for key, letter in (("e", "e"), ("tab", None), ("9", "9"), ("5", "5"), ("tab", None)):
+            here.app.post_message(events.Key(key, letter))
+        text = await here.settle()
+        assert line_with(text, "rows   ").split("│")[1].split() == ["rows", "95"]
+        focused = here.app.screen.focused
+        assert isinstance(focused, Input)
+        assert focused.value == "acme-tall"
+        await here.press("enter")
+        assert "95 rows instead of 12,480" in await here.settle()
