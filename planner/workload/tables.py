@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BATCH_BYTES = 1024 * 1024
-BATCH_ROWS = (16, 8192)
+MOST_ROWS = 8192
 FIRST_BATCH = 256
-"""Rows that are read at once: as many as are about `BATCH_BYTES` of text, once that is known."""
+"""Rows that are read at once: as many as are about `BATCH_BYTES` of text by the footer, and by the
+text of the group before: a long text that every row repeats is short in the footer."""
 
 _READ_AHEAD = 256 * 1024
 _FIXED = 8
@@ -141,17 +142,21 @@ class Table:
     def batches(self, group: Group, columns: Sequence[str]) -> Iterator[Batch]:
         """The rows of a group in their order, with those columns; InputError."""
         first, size = group.first, 0
+        at_once = min(self._batch_rows, _rows_of(group.bytes, group.rows))
         with _telling(self._path, f"row group {group.number + 1}"):
             for cells in self._file.iter_batches(
-                self._batch_rows, row_groups=[group.number], columns=list(columns)
+                at_once, row_groups=[group.number], columns=list(columns)
             ):
                 batch = Batch(first, cells)
                 yield batch
                 first += len(batch)
                 size += batch.bytes
-        mean = size / group.rows
-        fewest, most = BATCH_ROWS
-        self._batch_rows = min(max(int(BATCH_BYTES / mean), fewest), most)
+        self._batch_rows = min(_rows_of(size, group.rows), MOST_ROWS)
+
+
+def _rows_of(size: int, rows: int) -> int:
+    """How many rows are about `BATCH_BYTES`, where that many have that size."""
+    return max(1, BATCH_BYTES * rows // size)
 
 
 @contextmanager

@@ -139,13 +139,19 @@ def test_only_the_columns_that_are_asked_for_are_read(tmp_path: Path) -> None:
         assert (len(batch), batch.row(0)) == (1, {})
 
 
-def test_a_long_group_is_read_in_short_batches(tmp_path: Path) -> None:
-    path = of_texts(tmp_path / "t.parquet", ["word " * 2_000] * 3_000, group=2_000)
+@pytest.mark.parametrize(("repeated", "known"), [(False, 0), (True, 1)])
+def test_long_rows_are_read_few_at_once(tmp_path: Path, repeated: bool, known: int) -> None:
+    """By the footer; where each text stands there but once, from the second group on."""
+    texts = [f"{0 if repeated else n:05} " * 1_500 for n in range(900)]
+    path = of_texts(tmp_path / "t.parquet", texts, group=300)
     with tables.opened(path) as table:
-        for group in table.groups(["text"]):
-            lengths = [len(batch) for batch in table.batches(group, ["text"])]
-            assert max(lengths) <= tables.BATCH_BYTES // 10_000 + 1
-            assert sum(lengths) == group.rows
+        lengths = [
+            [len(batch) for batch in table.batches(group, ["text"])]
+            for group in table.groups(["text"])
+        ]
+    assert [sum(each) for each in lengths] == [300, 300, 300]
+    assert max(lengths[0]) <= tables.FIRST_BATCH
+    assert max(map(max, lengths[known:])) <= tables.BATCH_BYTES // 9_000 + 1
 
 
 @pytest.mark.parametrize(
