@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -205,6 +205,7 @@ def _sign(character: str) -> _Sign:
 _ASCII = bytes(range(128))
 
 
+@cache
 def _alike() -> tuple[tuple[str, bytes], ...]:
     """The characters of ASCII that speak for the same, with the first of them."""
     groups: dict[_Sign, str] = {}
@@ -213,10 +214,11 @@ def _alike() -> tuple[tuple[str, bytes], ...]:
     return tuple((group[0], group.encode()) for group in groups.values())
 
 
-_ALIKE = _alike()
-_SPACED = bytes(ord(chr(n).lower() if _sign(chr(n)).letter else " ") for n in _ASCII)
-_SPACED += bytes(range(128, 256))
-"""What becomes of each byte where only words are looked for."""
+@cache
+def _spaced() -> bytes:
+    """What becomes of each byte where only words are looked for."""
+    ascii_ = bytes(ord(chr(n).lower() if _sign(chr(n)).letter else " ") for n in _ASCII)
+    return ascii_ + bytes(range(128, 256))
 
 
 def _beyond_ascii(in_utf8: bytes) -> Counter[str]:
@@ -226,13 +228,13 @@ def _beyond_ascii(in_utf8: bytes) -> Counter[str]:
 
 def _of_ascii(in_utf8: bytes) -> Iterator[tuple[str, int]]:
     """How many characters of ASCII speak for the same, each with one that stands for them."""
-    for first, alike in _ALIKE:
+    for first, alike in _alike():
         yield first, len(in_utf8) - len(in_utf8.translate(None, alike))
 
 
 def _words(in_utf8: bytes, beyond: Iterable[str]) -> list[str]:
     """The words in lower case: runs of letters; `beyond` are the characters beyond ASCII."""
-    text = in_utf8.translate(_SPACED).decode(errors="surrogatepass")
+    text = in_utf8.translate(_spaced()).decode(errors="surrogatepass")
     for character in beyond:
         if not _sign(character).letter:
             text = text.replace(character, " ")
