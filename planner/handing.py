@@ -132,6 +132,8 @@ class Ready:
     """The job that this plan is already."""
     parent: str | None = None
     """The job whose unfinished rows these are."""
+    twins: tuple[Job, ...] = ()
+    """Other jobs that sent these very rows with this very request."""
     region: str | None = None
     """Where rows are processed, and how far that is proved; None: the plan names no region."""
     announced: tuple[str, ...] = ()
@@ -582,6 +584,7 @@ def _opened(case: _Case, ledger: Ledger, seat: Seat, terms: Terms) -> Iterator[H
             left_today=policy.room(case.rules, ledger, seat.now),
             job=case.job,
             parent=case.parent,
+            twins=tuple(_twins(ledger, plan)),
             region=regions.said(plan.choice.provider, plan.demand.region, account.base_url),
         )
         yield Handoff(seat, terms, ready, ledger, open_, case.rules)
@@ -607,6 +610,19 @@ def _vendor(case: _Case, seat: Seat, terms: Terms, *, batches: bool) -> Iterator
         )
     finally:
         vendor.close()
+
+
+def _twins(ledger: Ledger, plan: Plan) -> Iterator[Job]:
+    """Jobs of another plan that asked the same: a plan made twice is paid for twice."""
+    for job in ledger.jobs():
+        path = ledger.job_folder(job.id) / builds.PLAN
+        if job.id == plan.nonce or job.rehearsal or job.model != plan.request.model:
+            continue
+        if path.is_file():
+            other = plans.read(path)
+            rows, asked = other.workload.digest, other.request
+            if (rows, asked) == (plan.workload.digest, plan.request):
+                yield job
 
 
 def _cap(plan: Plan, job: Job | None, terms: Terms) -> Usd | None:

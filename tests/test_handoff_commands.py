@@ -148,6 +148,22 @@ def test_the_same_plan_again_is_the_same_job(counter: Counter) -> None:
     assert counter.paid == 1
 
 
+def test_rows_that_another_plan_has_sent_are_said_to_be_paid_for_again(counter: Counter) -> None:
+    counter.submit(counter.plan())
+    first = counter.job
+    counter.time.sleep(3600)
+    counter.types("no")
+    for name, more, said in (
+        ("same", (), True),
+        ("other", ("--system", "Be brief."), False),
+        ("dearer", ("--max-cost", "3"), True),
+    ):
+        answer = counter("submit", str(counter.plan(*more, name=name)), *counter.to)
+        again = f"again job {first} of 2026-11-22 sent these very rows"
+        assert (again in re.sub(r"\s+", " ", answer.err)) == said, name
+    assert counter.paid == 1
+
+
 # --- what is refused before anybody is asked --------------------------------------------
 
 
@@ -601,7 +617,7 @@ def test_fetching_brings_home_what_is_over_and_sends_nothing(counter: Counter) -
     calls = len(counter.server.record.calls("anthropic.batches.create"))
     answer = counter("fetch", counter.job)
     assert answer.exit_code == 1
-    assert "12 rows have no answer yet" in answer.out
+    assert "12 rows without an answer yet" in answer.out
     counter.time.sleep(86400)
     assert counter("fetch", counter.job).exit_code == 0
     assert len(counter.server.record.calls("anthropic.batches.create")) == calls
@@ -757,7 +773,7 @@ def test_batches_of_other_tools_become_history(make: Make, provider: str) -> Non
         assert (job.model, job.rows, job.state) == (MODELS[provider], 12, "ended")
     again = counter("jobs", "import", provider, *counter.to)
     assert "0 batches of" in again.out
-    assert "1 were known" in again.out
+    assert "1 known before" in again.out
 
 
 def test_a_look_up_opens_no_ledger() -> None:

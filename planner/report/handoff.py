@@ -60,6 +60,9 @@ def _said(it: Ready, now: datetime) -> Iterator[tuple[str, str]]:
     files = _files(it)
     yield "lane", f"{plan.request.model}, {it.lane.title}, {plan.request.endpoint}, {files}"
     yield "cost", _cost(it)
+    for twin in it.twins:
+        when_ = f"{twin.created:%Y-%m-%d}"
+        yield "again", f"job {twin.id} of {when_} sent these very rows: they are paid for once more"
     if it.built.reused:
         yield "reused", f"{counted(it.built.reused, 'answer')} of a pilot: not sent again"
     yield "finish", finish(it, now)
@@ -161,6 +164,7 @@ def ready_data(it: Ready) -> Json:
         "why_not": outlook.why_not,
         "results_kept": it.lane.results_kept,
         "parent": it.parent,
+        "sent_before": [each.id for each in it.twins],
     }
 
 
