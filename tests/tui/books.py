@@ -71,7 +71,7 @@ class Book:
         """At the vendor since the beginning."""
         attempt = self.ledger.attempts(job)[shard]
         attempt = self.ledger.move(attempt, "send", BEGUN)
-        facts = {"batch_id": f"batch-{job}-{shard}", "created_at": BEGUN}
+        facts: dict[str, Any] = {"batch_id": f"batch-{job}-{shard}", "created_at": BEGUN}
         self.ledger.move(attempt, "created", BEGUN, **facts)
 
     def end(self, job: str, shard: int, minutes: int, **counts: int) -> None:
