@@ -67,6 +67,22 @@ def test_a_vendor_without_a_batch_lane_is_unknown_with_what_it_has(ask: Ask) -> 
     assert [each["lane"] for each in found["lanes"]] == ["standard", "offpeak"]
 
 
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("claude-haiku-5-5", '  says: "All active models support the Message Batches API."'),
+        ("kimi-k2.5", '  says: "Batch API currently only supports the kimi-k2.5 model"'),
+        ("azure/gpt-5.4", None),
+        ("vertex/gemini-2.5-flash", None),
+    ],
+)
+def test_only_words_about_support_stand_beside_the_verdict(
+    ask: Ask, model: str, words: str | None
+) -> None:
+    out = ask("check", model, "--as-of", "2026-11-22").out
+    assert [line for line in out.splitlines() if "says:" in line] == ([words] if words else [])
+
+
 def test_a_lane_of_no_vendor_is_a_mistake(ask: Ask) -> None:
     answer = ask("check", "deepseek-flash", "--lane", "ofpeak")
     assert (answer.exit_code, answer.out) == (3, "")

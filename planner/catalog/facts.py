@@ -53,6 +53,8 @@ class Source:
     """vendor, mirror (a copy of the vendor's page) or dataset (somebody's compilation)."""
     title: str | None = None
     quote: str | None = None
+    about: str | None = None
+    """`support` where the quote says which models a lane is offered for."""
     note: str | None = None
     overlay: str | None = None
     """The user's own file that the fact comes from; None: the catalog's."""
@@ -414,6 +416,7 @@ def _source(key: str, plain: Plain) -> Source:
         via=plain["via"],
         title=plain.get("title"),
         quote=plain.get("quote"),
+        about=plain.get("about"),
         note=plain.get("note"),
         overlay=plain.get("overlay"),
         confirmed=plain.get("confirmed"),

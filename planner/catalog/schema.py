@@ -219,6 +219,8 @@ class Source(Strictly):
     via: Literal["vendor", "mirror", "dataset"] = "vendor"
     title: Text | None = None
     quote: Text | None = None
+    about: Literal["support"] | None = None
+    """What the quote settles; without it, it stands beside no verdict."""
     note: Text | None = None
     overlay: Text | None = None
     """The user's own file that the fact comes from; written by the loader."""

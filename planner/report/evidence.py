@@ -21,9 +21,13 @@ VIA = {
 }
 
 
+SUPPORT = "support"
+"""What a quote must be about to stand beside a verdict on support."""
+
+
 def told(source: Source) -> Iterator[tuple[str, str]]:
-    """Where it was read, when and how, and the vendor's words where they are kept: labelled."""
-    if source.quote:
+    """Where support was read, when and how, and the words that say so where they are kept."""
+    if source.quote and source.about == SUPPORT:
         yield "says", f'"{source.quote}"'
     yield "read", _how(source)
     yield "source", source.url
@@ -51,6 +55,7 @@ def data(source: Source | None) -> Json | None:
         "read": source.read_as,
         "via": source.via,
         "quote": source.quote,
+        "quote_about": source.about,
         "overlay": source.overlay,
         "confirmed": source.confirmed,
     }
