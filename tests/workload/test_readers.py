@@ -505,7 +505,7 @@ def test_when_every_row_is_bad_the_first_reasons_are_given(folder: Path) -> None
     with pytest.raises(InputError) as caught:
         list(opened("a,b\n1\n", "t.csv").rows(skip_bad=True))
     assert caught.value.render() == (
-        "error[no-rows]: none of the file's 1 rows can be used\n  at t.csv\n"
+        "error[no-rows]: none of the file's 1 row can be used\n  at t.csv\n"
         f"error[bad-row]: row 1 cannot be read: 1 field where the header has 2\n"
         f"  at t.csv:2\n{SKIP}"
     )
