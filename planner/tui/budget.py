@@ -69,6 +69,10 @@ class State(StrEnum):
     SHOWN = "shown"
 
 
+SHOWN_ONLY = {"volume", "page", "period", "case", "copy"}
+"""What means something of a page alone."""
+
+
 class Board(Drawn):
     """The page, drawn to the size there is."""
 
@@ -113,6 +117,7 @@ class BudgetScreen(Place):
         Binding("s", "case", "Low/high", tooltip="As expected, if the high comes, if the low"),
         Binding("r", "runs", "Runs", tooltip="Runs a month: 1, 4, 22, 30"),
         Binding("u", "undo", "Undo", tooltip="Undo the last change of volume or runs"),
+        Binding("y", "copy", "Copy", tooltip="Copy the page as Markdown"),
         Binding("r", "retry", "Retry", tooltip="Read it again, once it is mended"),
         Binding("b", "sample", "Sample", tooltip="The shipped budget, to look around"),
     ]
@@ -235,7 +240,7 @@ class BudgetScreen(Place):
             return self.state is State.FAILED
         if action == "sample":
             return self.state in {State.EMPTY, State.FAILED}
-        return self.state is State.SHOWN or action not in {"volume", "page", "period", "case"}
+        return self.state is State.SHOWN or action not in SHOWN_ONLY
 
     def action_retry(self) -> None:
         """The same file or job once more."""
@@ -325,6 +330,15 @@ class BudgetScreen(Place):
         """The next scenario."""
         if self.stance is not None:
             self._look(self.stance.next_case())
+
+    def action_copy(self) -> None:
+        """The page into the terminal's clipboard."""
+        from planner.tui import meeting
+
+        if self.board.page is not None and self.stance is not None:
+            text = meeting.markdown(self.board.page, self.stance)
+            self.app.copy_to_clipboard(text)
+            self.notify(notices.copied(text), title="Copied")
 
     def action_sample(self) -> None:
         """The shipped budget."""

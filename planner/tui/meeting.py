@@ -15,7 +15,7 @@ from planner import outlook, standing
 from planner.money import Usd, dollars, total
 from planner.report import budget_words as words
 from planner.tui.digits import ROWS, large
-from planner.tui.pieces import Line, Piece, Tone, cells, cut, fitting, folded, paragraph
+from planner.tui.pieces import Line, Piece, Tone, cells, cut, fitting, folded, paragraph, plain
 from planner.words import aged, counted, duration, least, percent, portion
 from planner.workload.profile import End
 
@@ -87,6 +87,28 @@ def lines(page: Page, stance: Stance, width: int, height: int) -> tuple[Line, ..
     parts = [head, figures, under, saving, kept]
     return tuple(_centred(each, width) for each in _spaced(parts, height))
 
+
+def markdown(page: Page, stance: Stance) -> str:
+    """The page for a document: the same words, with room for all of them."""
+    sides = [page.realtime, *([page.other] if page.other is not None else [])]
+    single = page.model is not None
+    table = {
+        "": [plain(_label(page, stance, n)) for n in range(len(sides))],
+        "cost": [_amount(each, stance) for each in sides],
+        "range": [_band(each, stance) for each in sides],
+        "time": [plain(_took(each, ENOUGH)[0]) for each in sides if single],
+        "in time": [plain(_took(each, ENOUGH)[1]) for each in sides if single],
+    }
+    rows = [f"| {' | '.join((name, *told))} |" for name, told in table.items() if told]
+    rows.insert(1, f"|{' --- |' * (len(sides) + 1)}")
+    name = page.title if page.model is None else f"{page.model}, {page.title}"
+    notes = (*_saving(page, stance, ENOUGH), *(line for _, line in _rest(page, stance, ENOUGH)))
+    head = f"**{name}**: {plain(_volume(page, ENOUGH)).strip()}"
+    return "\n".join((head, "", *rows, "", *(f"- {plain(line).strip()}" for line in notes), ""))
+
+
+ENOUGH = 1000
+"""Cells in which every line has room."""
 
 MARGIN, GUTTER, LABEL = 1, 2, 1
 """Cells at the edges, cells between the figures, lines that say what each is."""
@@ -270,7 +292,7 @@ def _ends(page: Page, stance: Stance) -> Piece:
     low, high = (outlook.saved(page, stance.figure, end) for end in (End.LOW, End.HIGH))
     if low is None or high is None or low == high:
         return Piece("")
-    return Piece(f"  {rounded(low[0])} to {rounded(high[0])}", Tone.MUTED)
+    return Piece(f", {rounded(low[0])} to {rounded(high[0])}", Tone.MUTED)
 
 
 def _waits(page: Page, room: int) -> Iterator[Line]:
@@ -331,7 +353,7 @@ def _spent(page: Page, room: int) -> Iterator[Line]:
         beside = f", budgeted for these days {dollars(each.budgeted)}"
         tone = Tone.WARN if each.more > 0 else Tone.PLAIN
         more = Piece(f" ({words.signed(each.more)})", tone)
-        source = Piece(f"  {page.spent_said}", Tone.MUTED)
+        source = Piece(f", {page.spent_said[0].lower()}{page.spent_said[1:]}", Tone.MUTED)
         full = (Piece(said), Piece(beside), more)
         yield fitting(((*full, source), full, (Piece(said), more)), room)
     if not page.budget.actuals and page.spent_said == standing.NOTHING_SPENT[0]:

@@ -62,7 +62,7 @@ def counting(name: str, rows: int, done: int, size: int, width: int) -> tuple[Pa
 def copied(text: str) -> str:
     """That Markdown is in the clipboard, as far as anybody can know."""
     lines = counted(len(text.splitlines()), "line")
-    return f"{lines} of Markdown, by the terminal (OSC 52); x writes a file"
+    return f"{lines} of Markdown, by the terminal (OSC 52)"
 
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -156,6 +157,22 @@ async def test_every_saving_stands_beside_its_wait(facts: Catalog, budget: Path)
                     assert "grade" in after
                 assert "prices" in text.splitlines()[0]
                 assert "prices" in text.rsplit("2026-11-22", maxsplit=1)[0][-40:]
+
+
+async def test_the_page_is_copied_with_everything_beside_its_saving(
+    facts: Catalog, budget: Path
+) -> None:
+    async with seat(None, lambda: facts, place="Budget", budget=budget) as here:
+        await here.settle()
+        await here.press("y")
+        assert "| cost | $2,532 | $1,2" in here.app.clipboard
+        await here.press("right", "y")
+        lines = here.app.clipboard.splitlines()
+        assert lines[0].startswith("**acme-tall, sort tickets**: 12,480 rows a run")
+        assert "| range |" in here.app.clipboard
+        saving = next(n for n, line in enumerate(lines) if "Waiting saves" in line)
+        assert re.search(r"95 % by \S+, within 6h: \d+ % .*grade [A-D]", lines[saving + 1])
+        assert "prices as of 2026-11-22" in lines[-1]
 
 
 async def test_keys_of_the_meeting(facts: Catalog, budget: Path) -> None:
