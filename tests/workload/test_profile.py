@@ -346,7 +346,7 @@ def test_real_answers() -> None:
     assert found.ceiling == 64, "four times 15, up to a power of two"
     assert found.basis == "sample"
     assert found.said == (
-        "answers of 15 tokens on average, from 100 real ones (longest 20); up to 3.0% of the rows "
+        "answers of 15 tokens on average, from 100 real ones (longest 20); up to 3 % of the rows "
         "may still run to the limit of 64"
     )
 
@@ -355,7 +355,7 @@ def test_the_limit_covers_the_longest_answer_seen() -> None:
     assert answers(*[10] * 99, 300).ceiling == 512
 
 
-@pytest.mark.parametrize(("n", "share"), [(1, "95.0%"), (10, "25.9%"), (100, "3.0%")])
+@pytest.mark.parametrize(("n", "share"), [(1, "95 %"), (10, "25.9 %"), (100, "3 %")])
 def test_what_a_sample_cannot_exclude_is_said(n: int, share: str) -> None:
     """A share of 1 - 0.05^(1/n) long answers goes unseen in a sample of n once in twenty."""
     assert f"up to {share} of the rows may still run to the limit" in answers(*[10] * n).said
