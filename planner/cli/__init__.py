@@ -21,6 +21,7 @@ from planner.sample import NAME as SAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from planner.cli.estimate import Screen
     from planner.cli.flags import Clock, Command
@@ -57,7 +58,7 @@ def _run(argv: list[str], clock: Clock, screen: Screen | None) -> int:
             made = parser(f"planner {name}", title)
             add_flags(made)
             arguments = vars(made.parse_args(rest))
-            with page(_width(arguments)):
+            with _page(arguments):
                 return command(arguments, clock)
     group = argv[0] if argv else ""
     if any(name.startswith(f"{group} ") for name in COMMANDS):
@@ -82,11 +83,11 @@ def _no_command(argv: list[str]) -> None:
         )
 
 
-def _width(arguments: Arguments) -> int:
-    """Characters a line: the terminal's own, or a fixed number for files and pipes."""
+def _page(arguments: Arguments) -> AbstractContextManager[None]:
+    """As wide as the terminal, or a fixed width for files and pipes."""
     if "output" in arguments or not sys.stdout.isatty():
-        return WIDTH
-    return shutil.get_terminal_size((WIDTH, 0)).columns
+        return page(WIDTH)
+    return page(shutil.get_terminal_size((WIDTH, 0)).columns, tables=True)
 
 
 def _screen(argv: list[str], clock: Clock, screen: Screen | None) -> int:

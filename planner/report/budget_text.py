@@ -30,7 +30,7 @@ def text(answer: BudgetAnswer) -> str:
 
 def _head(answer: BudgetAnswer) -> Iterator[str]:
     yield printable(f"{answer.title}: {words.period(answer)} ({answer.file})")
-    yield f"=> {words.headline(answer)}"
+    yield wrapped(words.headline(answer), first="=> ")
     yield from (wrapped(each, first="   ") for each in words.highlights(answer))
 
 

@@ -174,7 +174,7 @@ def models(answers: Sequence[Sequence[LaneAnswer]]) -> str:
         return ""
     lines = table(MODEL_COLUMNS, (model_cells(each) for each in answers))
     found = counted(len(answers), "model")
-    count = f"{found}; + supported, - not, ? unknown; prices in US dollars per million"
+    count = wrapped(f"{found}; + supported, - not, ? unknown; prices in US dollars per million")
     return "\n".join([*lines, "", count, *_own(answers)]) + "\n"
 
 

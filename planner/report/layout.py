@@ -18,6 +18,8 @@ WIDTH = 100
 """Characters a line where no terminal says otherwise."""
 
 NARROWEST, WIDEST = 60, 120
+MARGIN = 4
+"""Characters that a table may be set in from the left."""
 UNKNOWN = "-"
 GAP = "  "
 GLUE = "\u00a0"
@@ -39,8 +41,19 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> list[str]
     lines = [[columns[index].title for index in kept]]
     lines += [[row[index] for index in kept] for row in cells]
     widths = [max(width_of(line[place]) for line in lines) for place in range(len(kept))]
+    if _narrow.get() and sum(widths) + len(GAP) * (len(kept) - 1) > _page.get() - MARGIN:
+        return ["", *(line for row in lines[1:] for line in _stacked(lines[0], row))]
     rights = [columns[index].right for index in kept]
     return [_line(line, widths, rights) for line in lines]
+
+
+def _stacked(titles: Sequence[str], cells: Sequence[str]) -> list[str]:
+    """A row as a paragraph, for a terminal that would break its line anywhere."""
+    mark = cells[0].strip() if not titles[0] else ""
+    named = list(zip(titles, cells, strict=True))[not titles[0] :]
+    said = [f"{title} {cell}".strip() for title, cell in named if cell.strip(f" {UNKNOWN}")]
+    told = f"{mark} {'; '.join(said)}".strip()
+    return wrapped(told, later=GAP, width=_page.get() - MARGIN).split("\n")
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], rights: Sequence[bool]) -> str:
@@ -76,16 +89,23 @@ def printable(text: str) -> str:
 
 
 _page: ContextVar[int] = ContextVar("page", default=WIDTH)
+_narrow: ContextVar[bool] = ContextVar("narrow", default=False)
+"""Whether a table has to keep to the page: on a terminal, which cannot be scrolled sideways."""
 
 
 @contextmanager
-def page(width: int) -> Iterator[None]:
-    """Fold paragraphs at the width of a terminal, within what can be read, until it closes."""
+def page(width: int, *, tables: bool = False) -> Iterator[None]:
+    """Fold paragraphs at the width of a terminal, within what can be read, until it closes.
+
+    With `tables` one that is wider than the terminal is told row by row.
+    """
     before = _page.set(min(max(width, NARROWEST), WIDEST))
+    narrow = _narrow.set(tables and width < WIDEST)
     try:
         yield
     finally:
         _page.reset(before)
+        _narrow.reset(narrow)
 
 
 def wrapped(

@@ -86,7 +86,7 @@ def _model_block(answer: Estimate, model: ModelChoice) -> Iterator[str]:
     yield from _assumed_length(profile, chosen)
     if chosen is not None and chosen.rescue is not None:
         yield wrapped(_switch(answer, chosen), first="  ")
-    yield f"  {size_of(profile)}"
+    yield wrapped(size_of(profile), first="  ", later="    ")
     rows = list(_rows(answer, model))
     if rows:
         yield from (f"  {line}" for line in table(_columns(answer), rows))
@@ -110,11 +110,12 @@ def _assumed_length(profile: TokenProfile, chosen: Option | None) -> Iterator[st
     length = profile.output
     if length.basis != "assumed":
         return
-    ends = f"{counted(round(length.mean), 'token')} ({float(length.low):,.0f} to {float(length.high):,.0f})"
+    ends = f"{float(length.low):,.0f} to {float(length.high):,.0f}"
     cost = chosen.cost if chosen is not None else None
     so = "" if cost is None else f", so anything from {dollars(cost.low)} to {dollars(cost.high)}"
     yield wrapped(
-        f"rests on answers of {ends} each, which is ASSUMED{so}: --output-tokens or "
+        f"rests on answers of {counted(round(length.mean), 'token')} ({ends}) each, which is "
+        f"ASSUMED{so}: --output-tokens or "
         "--output-sample settles it",
         first="  ! ",
     )
@@ -160,7 +161,7 @@ FLIP_INPUTS: Mapping[str, Callable[[Flip], str]] = {
     "deadline": lambda flip: _beyond(flip, duration(flip.at)),
     "volume": lambda flip: _beyond(flip, f"{counted(round(flip.at), 'row')}"),
     "output": lambda flip: _beyond(flip, f"{counted(round(flip.at), 'token')} an answer"),
-    "confidence": lambda flip: _beyond(flip, portion(flip.at)),
+    "confidence": lambda flip: _beyond(flip, percent(flip.at)),
     "hit_share": lambda flip: _beyond(flip, f"{portion(flip.at)} of rows cached"),
     "tier": lambda flip: f"in {flip.name}",
     "history": lambda flip: f"after {counted(round(flip.at), 'more batch')} of typical time",
