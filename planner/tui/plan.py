@@ -347,6 +347,7 @@ class PlanScreen(Asking):
     def _step(self, inputs: Inputs, at_the_end: str) -> None:
         """A step of a ladder, or why there is none."""
         if inputs == self.session.inputs:
+            self.app.clear_notifications()
             self.notify(f"{at_the_end}; e types another", timeout=SHORTLY)
         else:
             self._change(inputs)

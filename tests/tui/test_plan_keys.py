@@ -316,3 +316,58 @@ async def test_what_is_typed_while_a_form_opens_goes_into_its_fields(facts: Cata
         assert focused.value == "acme-tall"
         await here.press("enter")
         assert "95 rows instead of 12,480" in await here.settle()
+
+
+async def test_models_that_are_ticked_before_there_is_a_job_wait_for_it(
+    facts: Catalog, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("text\none two three\nfour\n", encoding="utf-8")
+    async with seat(None, lambda: facts, place="Models") as here:
+        await here.settle()
+        await here.type("bolt")
+        await here.press("escape", "space", "p")
+        text = await here.settle()
+        assert "It is asked of the ticked models: bolt/bolt-one." in text
+        await here.type(str(rows))
+        text = await here.press("enter")
+        assert " bolt-one  " in text
+        assert "acme" not in text
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (("]",) * 6, "there is no deadline: [ sets one"),
+        (("[",) * 6, "no key goes below this deadline"),
+        (("-",) * 16, "there are no fewer rows"),
+    ],
+)
+async def test_a_key_at_the_end_of_its_ladder_says_so(
+    facts: Catalog, keys: tuple[str, ...], said: str
+) -> None:
+    async with seat(figures("acme-tall"), lambda: facts) as here:
+        await here.settle()
+        for key in keys:
+            await here.press(key)
+        assert [each.message for each in here.app._notifications] == [f"{said}; e types another"]
+
+
+async def test_a_click_on_a_line_that_names_a_key_is_that_key(
+    facts: Catalog, tmp_path: Path
+) -> None:
+    """Also where the key itself would go into the field."""
+    rows = tmp_path / "rows.csv"
+    rows.write_text("text\none two three\n", encoding="utf-8")
+    memory = Kept(tmp_path / "session.json")
+    memory.remember(Remembered(path=str(rows), models=("acme-tall",)))
+    async with seat(None, lambda: facts, memory=memory) as here:
+        for said, seen in (
+            ("no file: type rows", "Figures instead"),
+            (str(rows)[:9], "rows.csv  1 row"),
+        ):
+            lines = (await here.settle()).splitlines()
+            at = next(n for n, line in enumerate(lines) if said in line)
+            await here.pilot.click(offset=(lines[at].index(said), at))
+            assert seen in await here.settle()
+            await here.press("escape")
