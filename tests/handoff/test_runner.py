@@ -415,7 +415,7 @@ def test_the_second_interrupt_leaves_what_is_out_in_doubt(tmp_path: Path) -> Non
     assert resumed.ambiguous == out
     assert resumed.held == out * CEILING
     assert resumed.requests == 300 + out
-    assert f"{out} requests were out when the last run ended" in job.said
+    assert f"out when the last run ended, and may be billed: {out} requests" in job.said
     assert job.once_each()
 
 
