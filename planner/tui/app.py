@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import actions
 from textual.app import App, SystemCommand
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
@@ -169,6 +170,12 @@ class PlannerApp(App[None]):
         self.action_place("Plan")
         if self._plan is not None:
             self._plan.take_models(models)
+
+    def pop_screen(self) -> AwaitComplete:
+        """Close what is open; a second Esc that was on its way before it closed is for nobody."""
+        if len(self.screen_stack) > 1:
+            return super().pop_screen()
+        return AwaitComplete()
 
     # --- from Plan to Jobs --------------------------------------------------------------
 

@@ -145,3 +145,34 @@ async def test_no_row_of_keys_breaks_it(
         assert here.app.is_running
         assert here.state() in set(State)
         assert "1 Plan" in await here.settle()
+
+
+OPENS = {
+    "explanation": ("enter", "escape"),
+    "help": ("question_mark", "escape"),
+    "form": ("e", "escape"),
+    "charts": ("c", "escape"),
+    "export": ("x", "escape"),
+    "palette": ("ctrl+p", "escape"),
+    "taken": ("e", "enter"),
+}
+
+
+@pytest.mark.parametrize("name", OPENS)
+async def test_what_is_open_may_be_closed_more_than_once(facts: Catalog, name: str) -> None:
+    """A key that repeats is on its way before the first has closed anything."""
+    key, close = OPENS[name]
+    async with seat(figures("acme-tall"), lambda: facts) as here:
+        before = await here.settle()
+        await here.press(key)
+        assert len(here.app.screen_stack) > 1
+        storm(here, [close] * 4, Still())
+        assert await here.settle() == before
+        assert here.app.is_running
+
+
+class Still(Random):
+    """No window is moved."""
+
+    def random(self) -> float:
+        return 1.0
