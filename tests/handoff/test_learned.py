@@ -240,7 +240,7 @@ def test_a_pilot_sets_the_answer_length_the_ratio_and_the_latency_and_says_so(ro
     assert known.latency[:2] == (2.5, 0.5)
     told = "\n".join(after.assumptions)
     assert "a pilot of 100 answers with other rows and the same template on 2026-11-21" in told
-    assert "up to 3.0 % of the rows may still run to the limit" in told
+    assert "up to 3 % of the rows may still run to the limit" in told
     assert "a realtime answer takes 2.5 s on average" in told
     assert not any("assumed" in each for each in after.warnings)
 
