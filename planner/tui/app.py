@@ -271,12 +271,16 @@ class PlannerApp(App[None]):
                 yield node, each
 
     def _fatal_error(self) -> None:
-        """Leave with a traceback that shows code and no values."""
+        """Leave with a traceback that shows code and no values, and no key that a vendor quoted."""
         from rich.segment import Segments
         from rich.traceback import Traceback
+
+        from planner.handoff import keys
 
         self.bell()
         self._return_code = DEFECT
         shown = Traceback(show_locals=False, width=None)
+        for each in shown.trace.stacks:
+            each.exc_value = keys.redacted(each.exc_value)
         self._exit_renderables.append(Segments(self.console.render(shown, self.console.options)))
         self._close_messages_no_wait()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from textual.binding import Binding
+from textual.worker import WorkerFailed
 
 from planner import tui
 from planner.tui.app import DEFECT, PlannerApp
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from planner.catalog import Catalog
 
 PLANNER = Path(tui.__file__).parent.parent
-SECRET = "sentinel-of-a-key"
+SECRET = "sk-ant-api03-sentinel0of0a0key0that0nobody0has"
 
 
 def test_importing_the_package_loads_no_screen_library() -> None:
@@ -79,12 +80,13 @@ async def test_quit_leaves_with_zero(facts: Catalog) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("where", ["the loop", "a thread"])
 async def test_a_crash_shows_code_and_no_values(
-    facts: Catalog, capsys: pytest.CaptureFixture[str]
+    facts: Catalog, capsys: pytest.CaptureFixture[str], where: str
 ) -> None:
     apps: list[PlannerApp] = []
-    with pytest.raises(ZeroDivisionError):
-        await crashed(facts, apps)
+    with pytest.raises((ZeroDivisionError, WorkerFailed)):
+        await crashed(facts, apps, thread=where == "a thread")
     said = capsys.readouterr()
     assert "ZeroDivisionError" in said.err
     assert "return len(key) / 0" in said.err
@@ -92,18 +94,32 @@ async def test_a_crash_shows_code_and_no_values(
     assert apps[0].return_code == DEFECT
 
 
-async def crashed(facts: Catalog, apps: list[PlannerApp]) -> None:
-    """An app that meets a defect while a local variable holds a key."""
+def refused(key: str) -> None:
+    """As some vendors do."""
+    raise ValueError(f"401: no such key: {key}")
+
+
+async def crashed(facts: Catalog, apps: list[PlannerApp], *, thread: bool) -> None:
+    """An app that meets a defect while a local variable holds a key, and a vendor quotes it."""
 
     def crash() -> float:
         key = SECRET
-        return len(key) / 0
+        try:
+            refused(key)
+        except ValueError:
+            return len(key) / 0
 
     async with seat(figures("acme-tall"), lambda: facts) as here:
         apps.append(here.app)
         await here.settle()
-        here.app.call_later(crash)
-        await here.pilot.pause()
+        if thread:
+            here.app.run_worker(crash, thread=True)
+        else:
+            here.app.call_later(crash)
+        for _ in range(100):
+            await here.pilot.pause()
+            if not here.app.is_running:
+                break
 
 
 def test_run_hands_the_exit_code_on(facts: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
