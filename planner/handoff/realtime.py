@@ -27,7 +27,7 @@ from planner.handoff.runner import Runner
 from planner.money import ZERO, Usd, difference, plus, scaled, total
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Container, Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -96,8 +96,8 @@ def send(
     """Send every row that is not among `others` and not done with, and settle the bill.
 
     `gate` says why so many dollars may not be spent now (a policy's cap of the day), or None;
-    then nothing is sent, and the outcome says so. InputError where the vendor's
-    account is not the job's.
+    then nothing is sent, and the outcome says so. InputError where the vendor's account is not
+    the job's.
     """
     ledger = leg.ledger
     ledger.check_account(ledger.job(leg.job), vendor.account)
@@ -128,14 +128,27 @@ def send(
             asyncio.run(vendor.close())
             return replace(runner.outcome(), stopped=str(error))
         skipped = _Either(journal.standing.done, others)
-        rows = rows_of(leg.folder, leg.shards, leg.direct.envelope, done=skipped)
-        outcome = drive(runner, rows, vendor)
-        if outcome.refused:
-            ledger.note(leg.job, REFUSED, leg.clock.now(), because=outcome.stopped)
-        charge(leg, plus(journal.standing.held, journal.standing.out), narrate)
+        outcome = drive(runner, _rows(leg, skipped), vendor)
+        _settle(leg, journal, outcome, narrate)
     finally:
         journal.close()
     return outcome
+
+
+def _rows(leg: Leg, done: Container[int]) -> Iterator[Row]:
+    return rows_of(leg.folder, leg.shards, leg.direct.envelope, done=done)
+
+
+def _settle(
+    leg: Leg,
+    journal: Journal,
+    outcome: Outcome,
+    narrate: Callable[[Progress | Said], None] | None,
+) -> None:
+    """What a run came to, in the ledger."""
+    if outcome.refused:
+        leg.ledger.note(leg.job, REFUSED, leg.clock.now(), because=outcome.stopped)
+    charge(leg, plus(journal.standing.held, journal.standing.out), narrate)
 
 
 def run(
