@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from planner.handoff.plan import Plan
     from planner.handoff.results import Format
     from planner.handoff.rows import Row
-    from planner.handoff.runner import Answer, Outcome, Progress, Said
+    from planner.handoff.runner import Outcome, Progress, Said
     from planner.handoff.vendor import RealtimeVendor, RowResult
 
     Drive = Callable[[Runner, Iterable[Row], RealtimeVendor], Outcome]
@@ -88,7 +88,6 @@ def send(
     *,
     others: frozenset[int] | set[int] = frozenset(),
     most_doubts: int | None = None,
-    on_answer: Callable[[Answer], None] | None = None,
     narrate: Callable[[Progress | Said], None] | None = None,
     drive: Drive = runners.carry_out,
     gate: Gate = _allowed,
@@ -117,7 +116,6 @@ def send(
             spent=spent,
             most_doubts=most_doubts,
             lately=partial(_lately, leg),
-            on_answer=on_answer,
             narrate=narrate,
         )
         more = _more(leg, journal, others, spent, cap)
