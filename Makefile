@@ -78,7 +78,7 @@ coverage: $(VENV)/.installed-dev
 # Build and dev pins are constrained by what the program itself runs with, so that one
 # environment can hold all three.
 lock: $(VENV)/.installed-dev
-	$(COMPILE) --output-file requirements.txt pyproject.toml
+	$(COMPILE) --extra openai --output-file requirements.txt pyproject.toml
 	$(COMPILE) --constraint requirements.txt --extra dev \
 		--output-file requirements-dev.txt pyproject.toml
 	echo 'hatchling' | $(COMPILE) --constraint requirements-dev.txt \
