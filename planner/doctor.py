@@ -97,7 +97,9 @@ def _program() -> Iterator[Finding]:
     yield _ok("libraries", ", ".join(f"{name} {at}" for name, at in found.items() if at))
     for name in vendors.BATCHES:
         if found[name] is None:
-            yield _note("libraries", f"{name} is not installed: nothing can be built for it or sent")
+            yield _note(
+                "libraries", f"{name} is not installed: nothing can be built for it or sent"
+            )
 
 
 def _version(name: str) -> str | None:

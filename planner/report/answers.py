@@ -42,7 +42,10 @@ def _estimate_markdown(answer: Estimate) -> str:
             text.option_cells(option, chosen=option.id == model.choice, asked=asked)
             for option in model.options
         )
-        lines += [f"**{model.model}**: {model.why}", "", *markdown(text.COLUMNS, cells), ""]
+        rests = text.assumed_length(answer, model)
+        basis = "" if rests is None else f". **It {rests}.**"
+        lines += [f"**{model.model}**: {model.why}{basis}", ""]
+        lines += [*markdown(text.COLUMNS, cells), ""]
     lines += [f"- {sentence}" for sentence in (*answer.assumptions, *answer.warnings)]
     return "\n".join([*lines, "", f"Prices as of {answer.on}. {text.LEFT_OUT}"]) + "\n"
 

@@ -79,11 +79,12 @@ def _headline(answer: Estimate) -> Iterator[str]:
 
 def _model_block(answer: Estimate, model: ModelChoice) -> Iterator[str]:
     """One model: its answer, its lanes, why not the others, its arithmetic."""
-    profile = next(each for each in answer.measured.profiles if each.model == model.model)
-    chosen = model.chosen
+    profile, chosen = _profile(answer, model), model.chosen
     yield f"{model.model}: {_nothing(model.options) if chosen is None else ways(chosen)}"
     yield wrapped(f"{model.why}.", first="  ")
-    yield from _assumed_length(profile, chosen)
+    rests = assumed_length(answer, model)
+    if rests is not None:
+        yield wrapped(rests, first="  ! ")
     if chosen is not None and chosen.rescue is not None:
         yield wrapped(_switch(answer, chosen), first="  ")
     yield wrapped(size_of(profile), first="  ", later="    ")
@@ -99,25 +100,27 @@ def _model_block(answer: Estimate, model: ModelChoice) -> Iterator[str]:
     yield from _waiting(answer.waiting.get(model.model))
 
 
+def _profile(answer: Estimate, model: ModelChoice) -> TokenProfile:
+    return next(each for each in answer.measured.profiles if each.model == model.model)
+
+
 def _nothing(options: Sequence[Option]) -> str:
     """That no option is chosen: none meets the demand, or whether one does is not known."""
     open_ = any(each.verdict is Verdict.UNKNOWN and not each.gates for each in options)
     return "nothing is known to meet the demand" if open_ else "nothing meets the demand"
 
 
-def _assumed_length(profile: TokenProfile, chosen: Option | None) -> Iterator[str]:
-    """The assumption that moves a cost most stands beside the answer that rests on it."""
-    length = profile.output
+def assumed_length(answer: Estimate, model: ModelChoice) -> str | None:
+    """The assumption that moves a cost most, to stand beside the answer that rests on it."""
+    length, chosen = _profile(answer, model).output, model.chosen
     if length.basis != "assumed":
-        return
+        return None
     ends = f"{float(length.low):,.0f} to {float(length.high):,.0f}"
     cost = chosen.cost if chosen is not None else None
     so = "" if cost is None else f", so anything from {dollars(cost.low)} to {dollars(cost.high)}"
-    yield wrapped(
+    return (
         f"rests on answers of {counted(round(length.mean), 'token')} ({ends}) each, which is "
-        f"ASSUMED{so}: --output-tokens or "
-        "--output-sample settles it",
-        first="  ! ",
+        f"ASSUMED{so}: --output-tokens or --output-sample settles it"
     )
 
 
