@@ -400,3 +400,19 @@ def test_a_slip_of_the_finger_is_told_what_was_meant(
     answer = ask(*asked)
     assert answer.exit_code == 2
     assert hint in answer.err
+
+
+def test_a_lane_that_a_person_chose_is_not_called_recommended(ask: Ask, tmp_path: Path) -> None:
+    asked = (
+        "plan",
+        str(rows_file(tmp_path)),
+        "--prompt",
+        "{{ text }}",
+        *MODEL,
+        "--output-tokens",
+        "9",
+    )
+    own = ask(*asked, "--lane", "standard", "-o", str(tmp_path / "own.plan.yaml"))
+    assert own.out.startswith("claude-haiku-4-5/standard (chosen by you): 20 rows")
+    ours = ask(*asked, "-o", str(tmp_path / "ours.plan.yaml"))
+    assert ours.out.startswith("claude-haiku-4-5/batch (recommended): 20 rows")
