@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -24,7 +25,6 @@ from tests.tui.looks import LEAST_CONTRAST
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
 
     from planner.catalog import Catalog
     from tests.tui.books import Book
@@ -75,8 +75,10 @@ def jobs(book: Book) -> Book:
 
 
 @pytest.fixture
-def broken(tmp_path: Path) -> Path:
-    path = tmp_path / "rows.jsonl"
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Named as from beside it: a golden knows no folder."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("rows.jsonl")
     path.write_text('{"q": "one"}\n{"q": "two"\n', encoding="utf-8")
     return path
 
