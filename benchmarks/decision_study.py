@@ -33,7 +33,8 @@ from planner.decision import assessment, matrix, options, realtime, timing
 from planner.decision.requirements import Latency, Requirements
 from planner.decision.turnaround import FinishedJob
 from planner.money import Rate
-from planner.workload.profile import given_output, given_profile
+from planner.workload.outputs import given_output
+from planner.workload.profile import given_profile
 from tests.decision import simulation
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ import results
 import token_speed
 import workload_files
 
-from planner.workload import encodings, profile
+from planner.workload import encodings, passes
 from planner.workload.prompt import Message, Request
 from planner.workload.tokens import Tally, counter, stretched
 
@@ -118,7 +118,7 @@ def speeds(rows: Path, found: Answers) -> str:
     assert isinstance(truth, list)
     count.count_all(["x" * encodings.FAST_AFTER])
     exact, counted = token_speed.timed(lambda: token_speed.exact(rows))
-    assert isinstance(counted, profile.Counted)
+    assert isinstance(counted, passes.Counted)
     total = sum(shape.text * n for shape, n in counted.tallies[token_speed.ENCODING].shapes.items())
     lines = [
         ["tiktoken, a loop", f"{plain:.2f}", "1.0", f"{len(truth):,} of {len(truth):,}", "0"],

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import results
 import workload_files
 
-from planner.workload import access, designs, draws, encodings, profile, readers, tokens
+from planner.workload import access, designs, draws, encodings, passes, readers, tokens
 from planner.workload.prompt import Template
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ def plain_loop(path: Path) -> list[int]:
         return [count(json.loads(line)["text"]) for line in file]
 
 
-def exact(path: Path) -> tuple[profile.Counted, tokens.Histograms]:
+def exact(path: Path) -> tuple[passes.Counted, tokens.Histograms]:
     """The program's pass over every row, to the sizes of the prompts."""
     rows = readers.open_workload(path).rows()
-    counted = profile.count(rows, Template("{{ text }}"), [ENCODING])
+    counted = passes.count(rows, Template("{{ text }}"), [ENCODING])
     counter = tokens.counter(COUNTER, claim="exact")
     return counted, counter.sizes(counted.tallies[ENCODING])
 

@@ -22,13 +22,24 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import results
 import workload_files
 
-from planner.workload import access, designs, draws, profile, readers, sources
+from planner.workload import (
+    access,
+    designs,
+    draws,
+    outputs,
+    passes,
+    profile,
+    readers,
+    sources,
+)
 from planner.workload.encodings import encoding
 from planner.workload.prompt import Template
 from planner.workload.tokens import counter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from planner.workload.sizes import Sizes
 
 EDGE = 200_000
 GROUP_ROWS = 500
@@ -46,7 +57,7 @@ class Case:
     tiered: bool = False
 
 
-def priced(sizes: profile.Sizes, *, tiered: bool) -> int:
+def priced(sizes: Sizes, *, tiered: bool) -> int:
     """Tokens, those of rows above the edge twice where a tier doubles their price."""
     return sizes.total + (sizes.above(EDGE, inclusive=False).total if tiered else 0)
 
@@ -60,12 +71,12 @@ def estimated(task: tuple[Case, int]) -> tuple[float, float, bool, int]:
     edges = (EDGE,) if case.tiered else ()
     drawer = draws.Drawer(Template(case.template), [ENCODING], edges=edges)
     drawn = drawn_from(case, drawer, seed)
-    counted = profile.sampled(drawn)
+    counted = passes.sampled(drawn)
     made = profile.counted_profile(
         counted,
         model="studied",
         counter=counter(COUNTER, claim="exact"),
-        output=profile.given_output(1, None, None),
+        output=outputs.given_output(1, None, None),
         edges=edges,
     )
     low, value, high = (

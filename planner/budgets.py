@@ -21,7 +21,7 @@ from planner.errors import InputError, PlannerError, Problem, UnknownFactError, 
 from planner.handoff import plan as plans
 from planner.money import Usd, difference
 from planner.words import counted
-from planner.workload.profile import End, Sizes
+from planner.workload.sizes import End, Sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from planner.decision.budget import Breach, Budget, Guardrails
     from planner.decision.options import Option
     from planner.handoff.plan import Plan
-    from planner.workload.profile import OutputProfile, TokenProfile
+    from planner.workload.outputs import OutputProfile
+    from planner.workload.profile import TokenProfile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +173,7 @@ def period(read: Read, on: date) -> tuple[date, ...]:
     return forecast.months(read.file.from_ or on.replace(day=1), read.file.months)
 
 
-def credits(read: Read) -> tuple[budget.Credit, ...]:
+def credited(read: Read) -> tuple[budget.Credit, ...]:
     """The credits of a file."""
     return tuple(
         budget.Credit(name=each.name, amount=Usd(each.amount), first=each.from_, last=each.until)
@@ -206,7 +207,7 @@ def _whole_of(
     return budget.Budget(
         months=period,
         forecasts=tuple(each.forecast for each in made),
-        credits=credits(read),
+        credits=credited(read),
         spent=stated(read) if billed is None else billed[1],
     )
 

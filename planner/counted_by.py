@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from planner.workload import readers
     from planner.workload.calibration import Inquiry, Reply
     from planner.workload.media import Media
-    from planner.workload.profile import Counted
+    from planner.workload.passes import Counted
 
 UNKNOWN_COUNTER = "unknown"
 

@@ -27,9 +27,9 @@ from planner.handoff.pacing import Direct, Pace
 from planner.handoff.providers import adapters, vendors
 from planner.money import Usd, difference, dollars
 from planner.words import counted, duration, iso, least, percent
+from planner.workload import outputs, readers, sources
 from planner.workload import profile as profiles
 from planner.workload import prompt as prompts
-from planner.workload import readers, sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from planner.handoff.ledger import Ledger
     from planner.handoff.plan import Plan
     from planner.pipeline import Estimate
-    from planner.workload.profile import Range, TokenProfile
+    from planner.workload.profile import TokenProfile
+    from planner.workload.sizes import Range
 
 _MICRO = 6
 
@@ -466,7 +467,7 @@ def _requirements(plan: Plan, now: datetime) -> Requirements:
 def _profile(plan: Plan) -> TokenProfile:
     rows, counted = plan.workload.rows.value, plan.tokens
     output = replace(
-        profiles.given_output(1, None, plan.request.max_output_tokens),
+        outputs.given_output(1, None, plan.request.max_output_tokens),
         mean=Fraction(counted.output.value, rows),
         low=Fraction(counted.output.low, rows),
         high=Fraction(counted.output.high, rows),

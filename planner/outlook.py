@@ -18,7 +18,7 @@ from planner.catalog.freshness import freshness
 from planner.decision import budget, forecast
 from planner.decision.forecast import Figure, Line, Spread, summed
 from planner.money import difference
-from planner.workload.profile import End
+from planner.workload.sizes import End
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -206,7 +206,7 @@ def of_file(
         ours=ours,
         listed=listed,
         file=read.path.name,
-        credits=budgets.credits(read),
+        credits=budgets.credited(read),
         spent=spent,
         spent_said=said,
     )

@@ -18,7 +18,7 @@ from planner.catalog.freshness import Freshness, freshness
 from planner.decision import assessment, flips, matrix, options, timing
 from planner.errors import InputError, UnknownFactError, did_you_mean
 from planner.job import after
-from planner.workload import counting, readers, tokens
+from planner.workload import counting, outputs, passes, readers, tokens
 from planner.workload import profile as profiles
 from planner.workload import prompt as prompts
 
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from planner.handoff.learned import Evidence, Known
     from planner.job import Job
     from planner.workload.media import Media
-    from planner.workload.profile import Counted, OutputProfile, Progress, TokenProfile
+    from planner.workload.outputs import OutputProfile
+    from planner.workload.passes import Counted, Progress
+    from planner.workload.profile import TokenProfile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,9 +364,9 @@ def _output(
     """What is known of the answers: given, learned, seen, or assumed, in that order."""
     asked = job.output.limit or (counted.largest_asked if counted else None)
     if job.output.tokens is not None:
-        made = profiles.given_output(job.output.tokens, job.output.cv, asked)
+        made = outputs.given_output(job.output.tokens, job.output.cv, asked)
     elif learned is not None and job.output.sample is None:
-        made = profiles.billed_output(
+        made = outputs.billed_output(
             learned.lengths,
             asked,
             basis=learned.basis,
@@ -374,7 +376,7 @@ def _output(
             seed=job.seed,
         )
     elif answers:
-        made = profiles.sampled_output(
+        made = outputs.sampled_output(
             answers[counter.encoding],
             counter,
             asked,
@@ -382,8 +384,8 @@ def _output(
             drawn=counted.drawn if counted and job.output.sample is None else None,
         )
     else:
-        made = profiles.assumed_output(asked)
-    return profiles.within(made, model.max_output) if asked is None else made
+        made = outputs.assumed_output(asked)
+    return outputs.within(made, model.max_output) if asked is None else made
 
 
 def _scaled(
@@ -396,8 +398,8 @@ def _scaled(
     return tuple(
         replace(
             each,
-            output=profiles.within(
-                profiles.scaled_output(ratio, cv, job.output.limit, each),
+            output=outputs.within(
+                outputs.scaled_output(ratio, cv, job.output.limit, each.prompt_sizes),
                 model.max_output if job.output.limit is None else None,
             ),
         )
@@ -408,7 +410,7 @@ def _scaled(
 def read_answers(job: Job, encodings: tuple[str, ...]) -> Mapping[str, tokens.Tally]:
     """Tallies of the answers in the output sample; InputError where it holds none."""
     assert job.output.sample is not None
-    found = profiles.count_answers(_answers(job), encodings)
+    found = passes.count_answers(_answers(job), encodings)
     if not found:
         raise InputError.of(
             "no-answers", "--output-sample: there is no answer in it", where=str(job.output.sample)

@@ -16,7 +16,7 @@ from planner.decision.forecast import Spread
 from planner.job import Job, Output
 from planner.money import difference
 from planner.outlook import Agenda, Page, Question
-from planner.workload.profile import End
+from planner.workload.sizes import End
 from tests.answers import NOW
 
 if TYPE_CHECKING:

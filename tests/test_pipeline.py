@@ -18,7 +18,7 @@ from planner.decision.options import Verdict
 from planner.decision.requirements import Requirements
 from planner.errors import InputError, Problem, UnknownFactError
 from planner.job import Job, Output, Text
-from planner.workload.profile import Range
+from planner.workload.sizes import Range
 from tests.decision import builders
 from tests.decision.builders import HOUR, NOW, demand
 

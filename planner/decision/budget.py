@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from planner.decision.forecast import Driver, Figure, after, ends_of, summed
 from planner.money import ZERO, Usd, difference, dollars, plus, scaled, total
 from planner.words import portion
-from planner.workload.profile import End
+from planner.workload.sizes import End
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

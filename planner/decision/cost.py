@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 from planner.errors import UnknownFactError
 from planner.money import Rate, Usd, amount, difference, lowered, plus, raised, scaled, total
-from planner.workload.profile import End
+from planner.workload.sizes import End
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from planner.catalog.prices import RateCard
-    from planner.workload.profile import Sizes, TokenProfile
+    from planner.workload.profile import TokenProfile
+    from planner.workload.sizes import Sizes
 
 P95 = Fraction(95, 100)
 P95_OF_HALF_WIDTH = Fraction(1645, 1960)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from planner.decision.matrix import ModelChoice
     from planner.decision.options import Case, Option
-    from planner.workload.profile import OutputProfile
+    from planner.workload.outputs import OutputProfile
 
 Input = Literal["deadline", "volume", "output", "confidence", "hit_share", "tier", "history"]
 

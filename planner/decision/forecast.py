@@ -25,7 +25,7 @@ from planner.catalog import prices
 from planner.decision.cost import components
 from planner.errors import UnknownFactError
 from planner.money import ZERO, Usd, difference, lowered, raised, scaled, total
-from planner.workload.profile import End
+from planner.workload.sizes import End
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

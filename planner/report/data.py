@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from planner.decision.timing import Finish, Probability
     from planner.decision.waiting import Waiting
     from planner.pipeline import Estimate
-    from planner.workload.profile import Range, TokenProfile
+    from planner.workload.profile import TokenProfile
+    from planner.workload.sizes import Range
 
 Json = dict[str, Any]
 

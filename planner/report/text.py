@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from planner.decision.options import Option
     from planner.decision.waiting import Waiting
     from planner.pipeline import Estimate
-    from planner.workload.profile import Range, TokenProfile
+    from planner.workload.profile import TokenProfile
+    from planner.workload.sizes import Range
 
 MARKS = {
     Verdict.MEETS: "+ meets",

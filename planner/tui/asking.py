@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from planner.pipeline import Measured
     from planner.tui.desk import Answer, Closer, Desk, Grid, Loosened
     from planner.tui.session import Asked, Inputs
-    from planner.workload.profile import Progress
+    from planner.workload.passes import Progress
 
 PROGRESS_SECONDS = 0.1
 """No more than ten reports a second: one a row made counting ten times slower."""

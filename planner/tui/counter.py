@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from planner.handoff.learned import Known
     from planner.job import Job
     from planner.pipeline import Measured
-    from planner.workload.profile import Progress
+    from planner.workload.passes import Progress
 
 PROGRESS, FOUND, LAST, FAILED, STOPPED = "progress", "found", "last", "failed", "stopped"
 STOP = "stop"

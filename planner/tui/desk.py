@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from planner.job import Job
     from planner.pipeline import Estimate, Measured
     from planner.tui.memory import Memory
-    from planner.workload.profile import Progress
+    from planner.workload.passes import Progress
 
     Grid = tuple[tuple[Cell, ...], ...]
 

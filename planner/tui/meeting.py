@@ -17,7 +17,7 @@ from planner.report import budget_words as words
 from planner.tui.digits import ROWS, large
 from planner.tui.pieces import Line, Piece, Tone, cells, cut, fitting, folded, paragraph, plain
 from planner.words import aged, counted, duration, least, percent, portion
-from planner.workload.profile import End
+from planner.workload.sizes import End
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from planner.workload import access, designs, profile, sources
+from planner.workload import access, designs, passes, sources
 from planner.workload.access import IrregularError
 from planner.workload.draws import DEFAULT_PRECISION, Drawer, StoppedError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from planner.workload.draws import Drawn, Progress
-    from planner.workload.profile import Counted
+    from planner.workload.passes import Counted
     from planner.workload.prompt import Prompt
     from planner.workload.readers import Workload
 
@@ -62,11 +62,11 @@ def count(
     if estimate is None:
         return _every_row(workload, prompt, names, how, progress)
     if not how.exact or estimate.stopped:
-        return profile.sampled(estimate)
+        return passes.sampled(estimate)
     try:
         return replace(_every_row(workload, prompt, names, how, progress), digest=estimate.digest)
     except StoppedError:
-        return profile.sampled(replace(estimate, stopped=True))
+        return passes.sampled(replace(estimate, stopped=True))
 
 
 def _every_row(
@@ -76,7 +76,7 @@ def _every_row(
     how: How,
     progress: Progress | None,
 ) -> Counted:
-    return profile.count(workload.rows(skip_bad=how.skip_bad), prompt, names, progress)
+    return passes.count(workload.rows(skip_bad=how.skip_bad), prompt, names, progress)
 
 
 def _drawn(workload: Workload, drawer: Drawer, how: How, progress: Progress | None) -> Drawn | None:

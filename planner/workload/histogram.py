@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from planner.workload.profile import Sizes
+    from planner.workload.sizes import Sizes
 
 WIDE = 16
 """From this ratio of largest to smallest on, bins double."""

@@ -10,7 +10,8 @@ import pytest
 
 from planner import catalog
 from planner.decision.forecast import Line, Spread
-from planner.workload.profile import given_output, given_profile
+from planner.workload.outputs import given_output
+from planner.workload.profile import given_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,7 +30,9 @@ from planner.decision.forecast import (
     summed,
 )
 from planner.money import Usd
-from planner.workload.profile import End, given_output, given_profile
+from planner.workload.outputs import given_output
+from planner.workload.profile import given_profile
+from planner.workload.sizes import End
 from tests.budget.conftest import DECEMBER, FEBRUARY, NOVEMBER, spread
 
 if TYPE_CHECKING:

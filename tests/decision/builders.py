@@ -19,12 +19,14 @@ from planner.decision.options import Case, Option, Verdict, offers
 from planner.decision.requirements import Latency, Requirements
 from planner.decision.timing import Finish, Probability
 from planner.money import Usd
-from planner.workload.profile import Sizes, TokenProfile, given_output, given_profile
+from planner.workload.outputs import given_output
+from planner.workload.profile import TokenProfile, given_profile
+from planner.workload.sizes import Sizes
 
 if TYPE_CHECKING:
     from planner.catalog import Catalog
     from planner.catalog.prices import RateCard
-    from planner.workload.profile import OutputProfile
+    from planner.workload.outputs import OutputProfile
 
 PRICING = Path(__file__).parent / "pricing"
 TODAY = date(2026, 11, 22)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from planner.tui.asking import State
     from planner.tui.desk import Answer
     from planner.tui.memory import Memory
-    from planner.workload.profile import Progress
+    from planner.workload.passes import Progress
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"

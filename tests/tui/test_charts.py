@@ -18,7 +18,7 @@ from planner.tui.pieces import HEAT, cells, plain
 from planner.tui.session import Inputs
 from planner.tui.table import table
 from planner.workload.histogram import bins
-from planner.workload.profile import Sizes
+from planner.workload.sizes import Sizes
 from tests.answers import NOW
 from tests.tui.frames import HOUR, figures
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from planner.catalog import Catalog
     from planner.pipeline import Measured
-    from planner.workload.profile import Progress
+    from planner.workload.passes import Progress
 
 pytestmark = pytest.mark.anyio
 

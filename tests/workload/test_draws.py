@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.errors import InputError
-from planner.workload import access, counting, designs, profile, readers
+from planner.workload import access, counting, designs, outputs, passes, profile, readers
 from planner.workload.counting import How
 from planner.workload.designs import by_offset, from_start
 from planner.workload.draws import Draw, Drawer, Drawn, StoppedError
 from planner.workload.encodings import encoding
 from planner.workload.prompt import ReadyMade, Template
 from planner.workload.sampling import Sample
+from planner.workload.sizes import Range, Sizes, moved
 from planner.workload.tokens import counter
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planner.workload.draws import Progress
-    from planner.workload.profile import Sizes, TokenProfile
+    from planner.workload.profile import TokenProfile
 
 ENCODING = "o200k_base"
 WORDS = (
@@ -68,10 +69,10 @@ def drawn_from(
 
 def profile_of(drawn: Drawn, edges: tuple[int, ...] = ()) -> TokenProfile:
     return profile.counted_profile(
-        profile.sampled(drawn),
+        passes.sampled(drawn),
         model="m",
         counter=counter("o200k", claim="exact"),
-        output=profile.given_output(1, None, None),
+        output=outputs.given_output(1, None, None),
         edges=edges,
     )
 
@@ -193,18 +194,18 @@ def test_tokens_move_across_an_edge_and_none_is_lost(
 ) -> None:
     """Rows, tokens, and what is asked of those above: where the rows below can make up for it."""
     unit = 10**9
-    sizes = profile.Sizes.of({value: n * unit for value, n in {**rows, **above}.items()})
+    sizes = Sizes.of({value: n * unit for value, n in {**rows, **above}.items()})
     sizes = sizes.for_rows(10**6 * (sum(rows.values()) + sum(above.values())))
     factor = Fraction(percent, 100)
-    made = profile.moved(sizes, 100, factor)
+    made = moved(sizes, 100, factor)
     assert made.rows == sizes.rows
     assert made.total == pytest.approx(sizes.total, rel=1e-6)
     beyond = sizes.above(100, inclusive=False)
     left, tokens = sizes.rows - factor * beyond.rows, sizes.total - factor * beyond.total
     if left > 0 and min(rows) < tokens / left < max(rows):
         assert made.stretch == pytest.approx(1, rel=1e-6)
-        moved = made.above(100, inclusive=False).total
-        assert moved == pytest.approx(float(factor * beyond.total), rel=1e-3)
+        across = made.above(100, inclusive=False).total
+        assert across == pytest.approx(float(factor * beyond.total), rel=1e-3)
 
 
 def test_a_profile_of_draws_adds_up(tmp_path: Path) -> None:
@@ -216,7 +217,7 @@ def test_a_profile_of_draws_adds_up(tmp_path: Path) -> None:
     frame = own.per_request + own.per_message
     text = drawn.total(ENCODING, lambda shape: shape.text).value
     assert made.method == "sampled"
-    assert made.rows == profile.Range.exact(3_000)
+    assert made.rows == Range.exact(3_000)
     assert made.sizes.total == pytest.approx(text + frame * 3_000, rel=1e-5)
     assert made.input.low < made.input.value < made.input.high
     assert 0 < made.counted <= len(drawn.draws)
@@ -274,7 +275,7 @@ def test_a_torn_line_is_named_though_no_draw_meets_it(tmp_path: Path, torn: list
     assert refused.value.problems[0].where == f"{path}:{first}"
     drawn = drawn_from(workload, precision=0.5, skip_bad=True)
     assert (drawn.rows, drawn.bad, drawn.unread) == (3_000, 0, len(torn))
-    assert profile.sampled(drawn).bad == len(torn)
+    assert passes.sampled(drawn).bad == len(torn)
     assert [each.where for each in drawn.problems][:1] == [f"{path}:{first}"]
     assert len(drawn.problems) == min(len(torn), readers.SHOWN_PROBLEMS)
 
@@ -415,8 +416,8 @@ def test_answers_of_drawn_chats_have_the_interval_of_the_draws(tmp_path: Path) -
     )
     drawer = Drawer(ReadyMade(answers=True), [ENCODING])
     drawn = by_offset(access.scan(readers.open_workload(path)), drawer, precision=0.02)
-    counted = profile.sampled(drawn)
-    seen = profile.sampled_output(
+    counted = passes.sampled(drawn)
+    seen = outputs.sampled_output(
         counted.answers[ENCODING], counter("o200k", claim="exact"), None, seed=0, drawn=drawn
     )
     truth = sum(map(count, answered)) / len(answered)

@@ -12,28 +12,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.workload import draws, profile, prompt, readers
-from planner.workload.profile import (
-    NO_ROWS,
-    End,
+from planner.workload import draws, passes, prompt, readers
+from planner.workload.outputs import (
     OutputProfile,
-    Range,
-    Sizes,
     assumed_output,
-    count,
-    count_answers,
-    counted_profile,
     given_output,
-    given_profile,
     sampled_output,
     within,
 )
+from planner.workload.passes import count, count_answers
+from planner.workload.profile import counted_profile, given_profile
+from planner.workload.sizes import NO_ROWS, End, Range, Sizes
 from planner.workload.tokens import counter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from planner.workload.profile import Counted, TokenProfile
+    from planner.workload.passes import Counted
+    from planner.workload.profile import TokenProfile
 
 histograms = st.dictionaries(st.integers(0, 300_000), st.integers(1, 50), min_size=1, max_size=15)
 edges = st.integers(0, 300_001)
@@ -199,7 +195,7 @@ def test_how_rows_are_counted_together_changes_nothing(
 ) -> None:
     both = ("o200k_base", "cl100k_base")
     together = counted(tmp_path, ROWS * 9, *both)
-    monkeypatch.setattr(profile, name, most)
+    monkeypatch.setattr(passes, name, most)
     apart = counted(tmp_path, ROWS * 9, *both)
     assert (apart.rows, apart.bytes_per_row) == (together.rows, together.bytes_per_row)
     for one, other in zip(apart.tallies.values(), together.tallies.values(), strict=True):
@@ -209,7 +205,7 @@ def test_how_rows_are_counted_together_changes_nothing(
 
 
 def test_progress_is_told_and_may_stop_the_pass(tmp_path: Path) -> None:
-    found = workload(tmp_path, ROWS * profile.BATCH_ROWS)
+    found = workload(tmp_path, ROWS * passes.BATCH_ROWS)
     template = prompt.choose(found, prompt="{{ text }}", system=None).prompt
     told: list[tuple[int, int]] = []
 
@@ -220,7 +216,7 @@ def test_progress_is_told_and_may_stop_the_pass(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         count(found.rows(), template, ["o200k_base"], progress)
-    assert [rows for rows, _ in told] == [profile.BATCH_ROWS, 2 * profile.BATCH_ROWS]
+    assert [rows for rows, _ in told] == [passes.BATCH_ROWS, 2 * passes.BATCH_ROWS]
     assert 0 < told[0][1] <= told[1][1] <= found.bytes
 
 
