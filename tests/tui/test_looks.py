@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from textual.widgets import Input
 
 from planner.job import Job
 from planner.tui.pictures import Drawing
@@ -104,6 +105,8 @@ class Theatre(NamedTuple):
         async with self.opened(scene) as here:
             await here.settle()
             await here.press(*scene.keys)
+            for field in here.app.screen.query(Input):
+                field.cursor_blink = False
             for theme in themes:
                 here.app.theme = theme
                 whole = await here.settle()
