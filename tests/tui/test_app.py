@@ -108,6 +108,7 @@ async def crashed(facts: Catalog, apps: list[PlannerApp], *, thread: bool) -> No
             refused(key)
         except ValueError:
             return len(key) / 0
+        return 0.0
 
     async with seat(figures("acme-tall"), lambda: facts) as here:
         apps.append(here.app)
