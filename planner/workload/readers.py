@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 MAX_RECORD = 32 * 1024 * 1024
 """Longest record that is read, in bytes: over eight million tokens, more than any model
 takes, and the bound on memory when a quote is never closed."""
-
 MAX_LINES = 200_000
 """Of one record: it is more likely that a quote was never closed than that a cell holds so many."""
 
@@ -347,11 +346,10 @@ def _delimiter(header: str) -> str:
 
 
 def _text_records(lines: _Lines) -> Iterator[_Record]:
-    for text in lines:
-        taken = lines.take()
-        value = text.rstrip("\r\n")
-        usable = bool(value.strip()) and taken[0].fault is None
-        yield _Record(taken, {"text": value} if usable else None, taken[0].fault)
+    for line in lines.singly():
+        value = line.text.rstrip("\r\n")
+        usable = bool(value.strip()) and line.fault is None
+        yield _Record((line,), {"text": value} if usable else None, line.fault)
 
 
 # --- folders and tables -----------------------------------------------------------------
