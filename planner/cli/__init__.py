@@ -17,7 +17,6 @@ from planner import __version__
 from planner.cli.flags import INTERRUPTED, YES, Arguments, Parser, parser
 from planner.errors import InputError, PlannerError, did_you_mean
 from planner.report.layout import WIDTH, page
-from planner.sample import NAME as SAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -71,6 +70,8 @@ def _run(argv: list[str], clock: Clock, screen: Screen | None) -> int:
 
 def _no_command(argv: list[str]) -> None:
     """InputError for a word that is neither a command nor a file, where a command was meant."""
+    from planner.sample import NAME as SAMPLE
+
     if not argv or argv[0].startswith("-") or Path(argv[0]).exists() or argv[0] == SAMPLE:
         return
     near = did_you_mean(argv[0], {name.split()[0] for name in COMMANDS})
