@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planner.budget_file import Read
+    from planner.budgets import BudgetAnswer
     from planner.catalog import Catalog
     from planner.decision.budget import Spent
     from planner.job import Job
@@ -41,7 +42,7 @@ class Source:
         found = self.planned()
         return found.key if found is not None else self.job
 
-    def command(self, desk: Desk) -> str:
+    def command(self, desk: Desk, *more: str) -> str:
         """The same from a shell: a budget's file, or the estimate of the job that is planned."""
         from planner import sample
         from planner.tui import twin
@@ -49,10 +50,10 @@ class Source:
         found = self.planned()
         if self.file is None and (found is not None or self.job is not None):
             asked = found.asked if found is not None else asked_of(self.job)
-            return twin.estimate(asked, *desk.same)
+            return twin.estimate(asked, *desk.same, *more)
         shipped = self.file in (None, sample.paths().budget)
         file = sample.NAME if shipped else str(self.file)
-        return shlex.join(["planner", "budget", file, *desk.same])
+        return shlex.join(["planner", "budget", file, *desk.same, *more])
 
     def agenda(self, desk: Desk) -> Agenda:
         """Read it; PlannerError where it cannot be read or priced."""
@@ -68,6 +69,24 @@ class Source:
         facts = found.estimate.measured.workload
         name = printable(facts.path.name) if facts is not None else "figures given"
         return outlook.of_estimate(found.estimate, name=name, runs=found.inputs.runs or 1)
+
+    def budget(self, desk: Desk) -> BudgetAnswer:
+        """The file's budget as the command line works it out; PlannerError where it cannot be."""
+        from planner import budget_file, budgets
+
+        assert self.file is not None
+        read = budget_file.read(self.file)
+        ours, listed = _catalogs(read, desk)
+        before = None if read.file.baseline is None else read.beside(read.file.baseline)
+        return budgets.answer(
+            read,
+            ours,
+            listed,
+            now=desk.now,
+            on=desk.on,
+            earlier=None if before is None else (before.name, budget_file.baseline(before)),
+            billed=_billed(read, desk),
+        )
 
     def _counted(self, desk: Desk) -> Answer:
         assert self.job is not None

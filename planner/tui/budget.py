@@ -69,7 +69,7 @@ class State(StrEnum):
     SHOWN = "shown"
 
 
-SHOWN_ONLY = {"volume", "page", "period", "case", "copy"}
+SHOWN_ONLY = {"volume", "page", "period", "case", "copy", "export"}
 """What means something of a page alone."""
 
 
@@ -118,6 +118,7 @@ class BudgetScreen(Place):
         Binding("r", "runs", "Runs", tooltip="Runs a month: 1, 4, 22, 30"),
         Binding("u", "undo", "Undo", tooltip="Undo the last change of volume or runs"),
         Binding("y", "copy", "Copy", tooltip="Copy the page as Markdown"),
+        Binding("x", "export", "Export", tooltip="Write the page, its budget or a picture"),
         Binding("r", "retry", "Retry", tooltip="Read it again, once it is mended"),
         Binding("b", "sample", "Sample", tooltip="The shipped budget, to look around"),
     ]
@@ -339,6 +340,14 @@ class BudgetScreen(Place):
             text = meeting.markdown(self.board.page, self.stance)
             self.app.copy_to_clipboard(text)
             self.notify(notices.copied(text), title="Copied")
+
+    def action_export(self) -> None:
+        """The page to a file, to hand out."""
+        from planner.tui import export, exporting
+
+        if self.board.page is not None and self.stance is not None:
+            offer = export.of_page(self.desk, self.source, self.board.page, self.stance)
+            exporting.hand_out(self, offer)
 
     def action_sample(self) -> None:
         """The shipped budget."""

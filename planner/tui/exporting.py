@@ -1,4 +1,4 @@
-"""The sheet that writes an answer to a file: a path, what its ending means, the same command."""
+"""The sheet that writes what a place shows to a file: a path, its meaning, the same command."""
 
 from __future__ import annotations
 
@@ -18,9 +18,35 @@ from planner.tui.pieces import BLANK, Paragraph, Piece, Tone, paragraph
 from planner.tui.widgets import Prose
 
 if TYPE_CHECKING:
-    from textual.app import ComposeResult
+    from collections.abc import Iterator
 
-    from planner.tui.desk import Answer, Desk
+    from textual.app import ComposeResult
+    from textual.screen import Screen
+
+    from planner.tui.export import Kind, Offer
+
+
+def hand_out(below: Screen[object], offer: Offer) -> None:
+    """Ask where to, over that screen; then it says what was written, or its picture is taken."""
+
+    def over(path: Path | None) -> None:
+        if path is None:
+            return
+        if path.exists():
+            below.notify(str(path), title="Written")
+        else:
+            below.call_after_refresh(_take_picture, below, path)
+
+    below.app.push_screen(Export(offer), over)
+
+
+def _take_picture(of: Screen[object], path: Path) -> None:
+    try:
+        export.write(path, of.app.export_screenshot(title="planner"))
+    except PlannerError as error:
+        of.notify(error.problems[0].message, title="Not written", severity="error")
+    else:
+        of.notify(str(path), title="Written")
 
 
 class Export(Early[Path | None]):
@@ -44,12 +70,10 @@ class Export(Early[Path | None]):
             super().__init__()
             self.path = path
 
-    def __init__(self, desk: Desk, answer: Answer, option: str) -> None:
+    def __init__(self, offer: Offer) -> None:
         super().__init__()
-        self._desk, self._answer, self._option = desk, answer, option
-        self._field = Input(
-            export.suggestion(answer), compact=True, id="path", select_on_focus=False
-        )
+        self._offer = offer
+        self._field = Input(offer.suggestion(), compact=True, id="path", select_on_focus=False)
         self._kinds = Prose()
         self._said = Prose(id="said")
 
@@ -70,21 +94,27 @@ class Export(Early[Path | None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Mark what the ending means, and show the command that writes the same."""
-        chosen = next((each for each in export.KINDS if event.value.endswith(each)), None)
+        chosen = self._offer.meant(event.value)
         lines = [BLANK]
-        for ending, what in export.KINDS.items():
+        for ending, kind in self._offer.kinds.items():
             mark = "▶ " if ending == chosen else "  "
             tone = Tone.STRONG if ending == chosen else Tone.PLAIN
             lines.append(
-                Paragraph(body=(Piece(what, tone),), mark=Piece(f"{mark}{ending:<11}", Tone.KEY))
+                Paragraph(
+                    body=(Piece(kind.what, tone),), mark=Piece(f"{mark}{ending:<11}", Tone.KEY)
+                )
             )
-        command = export.command(self._answer, self._option, event.value, self._desk.same)
-        if chosen == export.PLAN:
-            lines += [BLANK, paragraph(f"option: {self._option}")]
-        if command:
-            lines += [BLANK, paragraph(command, Tone.MUTED, mark="$ ")]
+        if chosen is not None:
+            lines += self._more(self._offer.kinds[chosen], event.value)
         self._kinds.show(lines)
         self._said.show(())
+
+    def _more(self, kind: Kind, path: str) -> Iterator[Paragraph]:
+        """What it is of, and the command."""
+        if kind.of:
+            yield from (BLANK, paragraph(kind.of))
+        if command := kind.command(path):
+            yield from (BLANK, paragraph(command, Tone.MUTED, mark="$ "))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter in the field."""
@@ -99,8 +129,9 @@ class Export(Early[Path | None]):
     def _write(self, path: Path) -> None:
         """In a thread: a plan needs more of the program than a screen has loaded."""
         try:
-            if export.kind(path) != export.PICTURE:
-                export.write(path, export.text(self._desk, self._answer, self._option, path))
+            text = self._offer.text(path)
+            if text is not None:
+                export.write(path, text)
         except PlannerError as error:
             self.post_message(self.Refused(error.problems))
         else:

@@ -46,11 +46,10 @@ def drafted(desk: Desk, answer: Answer, option: str) -> Path:
     """
     from planner.tui import export
 
-    workload = answer.asked.job.workload if answer.asked.job is not None else None
-    stem = workload.stem if workload is not None else "estimate"
+    stem = export.stem_of(answer)
     names = (f"{stem}{f'-{n}' if n else ''}{export.PLAN}" for n in count())
     path = next(path for name in names if not (path := Path(name)).exists())
-    export.write(path, export.text(desk, answer, option, path))
+    export.write(path, export.plan_text(desk, answer, option, path.parent))
     return path
 
 

@@ -67,6 +67,7 @@ class ModelsScreen(Place):
         Binding("p", "plan", "Plan", tooltip="Ask Plan of the ticked models"),
         Binding("slash", "filter", "Filter", key_display="/", tooltip="Type into the filter"),
         Binding("b", "state", "Batch?", tooltip="Batch: yes, no, unknown, all"),
+        Binding("x", "export", "Export", tooltip="Write these models to a file, or a picture"),
         Binding("escape", "leave", "List", key_display="Esc", tooltip="Out of the field"),
         Binding("escape", "clear", "Clear", key_display="Esc", tooltip="Clear the filter"),
         Binding("r", "retry", "Retry", tooltip=RETRY),
@@ -105,8 +106,11 @@ class ModelsScreen(Place):
     @property
     def CLI_TWIN(self) -> str:  # noqa: N802 -- as the other screens have it
         """What is filtered, as a table."""
+        return self._command()
+
+    def _command(self, *more: str) -> str:
         terms = self.found.terms if self.found is not None else ()
-        return shlex.join(["planner", "models", *terms, *self.desk.same])
+        return shlex.join(["planner", "models", *terms, *self.desk.same, *more])
 
     def compose_stage(self) -> ComposeResult:
         """The filter, what it leaves, and how many those are."""
@@ -178,6 +182,7 @@ class ModelsScreen(Place):
             "leave": self.focused is self.field,
             "clear": bool(self.field.value) and self.focused is not self.field,
             "plan": bool(self.ticked),
+            "export": self.found is not None and not self.broken and not self.found.none,
         }
         if action in means:
             return means[action]
@@ -251,6 +256,14 @@ class ModelsScreen(Place):
     def action_plan(self) -> None:
         """Plan, on these models."""
         self.post_message(self.Chosen(self.ticked))
+
+    def action_export(self) -> None:
+        """What the filter has left, to a file."""
+        from planner.tui import export, exporting, support
+
+        if self.shelf is not None and self.found is not None:
+            found = support.answers(self.shelf, self.found)
+            exporting.hand_out(self, export.of_models(found, self._command))
 
     def action_filter(self) -> None:
         """Into the field."""

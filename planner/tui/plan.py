@@ -22,7 +22,6 @@ from planner.tui.widgets import KeyBar, Prose, TopBar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from textual import events
     from textual.app import ComposeResult
@@ -486,28 +485,11 @@ class PlanScreen(Asking):
 
     def action_export(self) -> None:
         """A file of the answer, the screen or the plan."""
-        from planner.tui.exporting import Export
+        from planner.tui import export, exporting
 
         if self.shown is not None and self.option_id is not None:
-            self.app.push_screen(Export(self.desk, self.shown, self.option_id), self._exported)
-
-    def _exported(self, path: Path | None) -> None:
-        if path is None:
-            return
-        if path.exists():
-            self.notify(str(path), title="Written")
-        else:
-            self.call_after_refresh(self._take_picture, path)
-
-    def _take_picture(self, path: Path) -> None:
-        from planner.tui import export
-
-        try:
-            export.write(path, self.app.export_screenshot(title="planner"))
-        except PlannerError as error:
-            self.notify(error.problems[0].message, title="Not written", severity="error")
-        else:
-            self.notify(str(path), title="Written")
+            offer = export.of_answer(self.desk, self.shown, self.option_id)
+            exporting.hand_out(self, offer)
 
     # --- another job ----------------------------------------------------------------------
 

@@ -251,6 +251,12 @@ def filtered(of: Shelf, text: str, ticked: frozenset[str] = frozenset()) -> Foun
     )
 
 
+def answers(of: Shelf, found: Found) -> tuple[tuple[LaneAnswer, ...], ...]:
+    """Every lane of the models that are left."""
+    left = frozenset(found.grid.ids)
+    return tuple(each for each in of.answers if key(each) in left)
+
+
 def _fitting(of: Shelf, terms: tuple[str, ...]) -> tuple[tuple[LaneAnswer, ...], ...]:
     """Of a vendor without such a lane, nothing is known: its models are among the unknown."""
     wanted = {term.partition(":")[2] for term in terms if term.startswith(f"{of.usual}:")}

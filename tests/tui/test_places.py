@@ -175,6 +175,50 @@ async def test_the_page_is_copied_with_everything_beside_its_saving(
         assert "prices as of 2026-11-22" in lines[-1]
 
 
+async def test_the_models_that_are_left_go_to_a_file(
+    facts: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with seat(None, lambda: facts, place="Models", notifications=True) as here:
+        await here.settle()
+        await here.type("bolt")
+        text = await here.press("escape", "x")
+        assert "models.md" in text
+        assert "$ planner models bolt --format md -o models.md" in text
+        assert "Written" in await here.press("enter")
+        rows = (tmp_path / "models.md").read_text(encoding="utf-8").splitlines()[2:]
+        assert [row.split(" | ")[0] for row in rows] == ["| bolt-one", "| bolt-chat"]
+
+
+async def test_the_page_goes_to_a_file_as_it_is_copied_or_seen(
+    facts: Catalog, budget: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(budget.parent)
+    async with seat(None, lambda: facts, place="Budget", budget=budget, notifications=True) as here:
+        await here.settle()
+        await here.press("right", "up", "y")
+        assert "Written" in await here.press("x", "enter")
+        assert (budget.parent / "budget.md").read_text(encoding="utf-8") == here.app.clipboard
+        await here.press("x", "ctrl+u")
+        await here.type("budget.csv")
+        assert "$ planner budget" in await here.settle()
+        assert "Written" in await here.press("enter")
+        await here.press("x", "ctrl+u")
+        await here.type("seen.svg")
+        await here.press("enter")
+        assert "Waiting&#160;saves" in (budget.parent / "seen.svg").read_text(encoding="utf-8")
+
+
+async def test_nothing_that_is_not_shown_is_exported(facts: Catalog) -> None:
+    async with seat(None, lambda: facts, place="Models") as here:
+        await here.settle()
+        await here.type("nosuchmodel")
+        await here.press("escape", "x")
+        assert len(here.app.screen_stack) == 1
+        await here.press("4", "x")
+        assert len(here.app.screen_stack) == 1
+
+
 async def test_keys_of_the_meeting(facts: Catalog, budget: Path) -> None:
     async with seat(None, lambda: facts, place="Budget", budget=budget) as here:
         await here.settle()
