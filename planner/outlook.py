@@ -239,7 +239,8 @@ class _Teller:
 
     def one(self, of: Subject) -> Page:
         """Realtime beside batch, on one model."""
-        self.month = self._first_month((of.line,))
+        lines = [each.line for each in self._budgeted()]
+        self.month = self._first_month([*lines, of.line], [of.line])
         line, waits = self._moved(of), self._waits(of)
         batch = _batch_lane(waits)
         now = self._side(of, self._base(line), waits)
@@ -249,7 +250,7 @@ class _Teller:
 
     def whole(self) -> Page:
         """Every job: all of them in realtime, beside what the file budgets."""
-        budgeted = [each for each in self.agenda.subjects if each.budgeted]
+        budgeted = self._budgeted()
         self.month = self._first_month([each.line for each in budgeted])
         pairs = []
         for each in budgeted:
@@ -293,9 +294,20 @@ class _Teller:
             places=places(self.agenda),
         )
 
-    def _first_month(self, lines: Sequence[Line]) -> date:
-        """The first month of the period in which all of them run; else its last."""
-        runs = (day for day in self.agenda.period if all(line.runs_in(day) for line in lines))
+    def _budgeted(self) -> list[Subject]:
+        return [each for each in self.agenda.subjects if each.budgeted]
+
+    def _first_month(self, *choices: Sequence[Line]) -> date:
+        """The first month of the period in which all lines run, of the first choice that has one.
+
+        Else its last. A job is shown in the month of all jobs, so that its page and theirs agree.
+        """
+        runs = (
+            day
+            for lines in choices
+            for day in self.agenda.period
+            if all(line.runs_in(day) for line in lines)
+        )
         return next(runs, self.agenda.period[-1])
 
     def _sources(self) -> Iterator[Source]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,6 +114,26 @@ def test_it_says_what_the_budget_says(
         first.wait.option.p_deadline,
         first.wait.option.grade,
     )
+
+
+def test_the_months_of_the_jobs_add_up_to_the_month_of_all(agenda: Agenda) -> None:
+    whole, *jobs = (page(agenda, n) for n in (0, 1, 4))
+    assert {each.month for each in jobs} == {whole.month}
+    assert whole.other is not None
+    waiting, digest = jobs
+    assert waiting.other is not None
+    assert whole.other.month.expected == (
+        waiting.other.month.expected + digest.realtime.month.expected
+    )
+
+
+def test_a_job_that_runs_beside_no_other_has_a_month_of_its_own(
+    read: budget_file.Read, facts: Catalog
+) -> None:
+    sort = read.file.jobs[0].model_copy(update={"until": date(2027, 1, 1)})
+    apart = replace(read, file=read.file.model_copy(update={"jobs": (sort, *read.file.jobs[1:])}))
+    shown = page(outlook.of_file(apart, facts, facts, on=ON), 1)
+    assert shown.month == date(2026, 12, 1)
 
 
 @settings(max_examples=8)

@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from planner.decision.forecast import Figure, Spread
     from planner.outlook import Page, Side
 
-CASES = {End.VALUE: "", End.HIGH: ", if the high comes", End.LOW: ", if the low comes"}
-"""The scenarios in the order that a key goes through them."""
+CASES = {
+    End.VALUE: ("", ""),
+    End.HIGH: (", if the high comes", ", high"),
+    End.LOW: (", if the low comes", ", low"),
+}
+"""The scenarios in the order that a key goes through them: in words, and where room is short."""
 
 RUNS = (1, 4, 22, 30)
 """Runs a month that a key steps through: monthly, weekly, working days, daily."""
@@ -93,7 +97,7 @@ def markdown(page: Page, stance: Stance) -> str:
     sides = [page.realtime, *([page.other] if page.other is not None else [])]
     single = page.model is not None
     table = {
-        "": [plain(_label(page, stance, n)) for n in range(len(sides))],
+        "": [plain(each) for each in _labels(page, stance, ENOUGH)],
         "cost": [_amount(each, stance) for each in sides],
         "range": [_band(each, stance) for each in sides],
         "time": [plain(_took(each, ENOUGH)[0]) for each in sides if single],
@@ -167,7 +171,7 @@ def _figures(page: Page, stance: Stance, half: int, height: int) -> list[Line]:
     room = half if page.other is not None else half * 2
     drawn = large([_amount(each, stance) for each in sides], room, max(height, 0))
     tones = (Tone.STRONG, Tone.GOOD)
-    names = [_label(page, stance, n) for n in range(len(sides))]
+    names = _labels(page, stance, room)
     blocks = [
         [(Piece(line, tone),) for line in _block(lines)]
         for lines, tone in zip(drawn, tones, strict=False)
@@ -181,14 +185,17 @@ def _block(lines: Sequence[str]) -> list[str]:
     return [line.ljust(widest) for line in lines]
 
 
-def _label(page: Page, stance: Stance, number: int) -> Line:
+def _labels(page: Page, stance: Stance, room: int) -> Sequence[Line]:
+    """What each figure is of; where one has no room for the words, all have the short ones."""
+    names = [Piece("REALTIME", Tone.STRONG)]
+    if page.other is not None:
+        name = "AS BUDGETED" if page.model is None else page.other.lanes[0].upper()
+        names.append(Piece(name, Tone.GOOD))
     period = counted(len(page.period), "month") if stance.yearly else "a month"
-    after = Piece(f", {period}{CASES[stance.case]}")
-    if number == 0:
-        return (Piece("REALTIME", Tone.STRONG), after)
-    assert page.other is not None
-    name = "AS BUDGETED" if page.model is None else page.other.lanes[0].upper()
-    return (Piece(name, Tone.GOOD), after)
+    full, short = (
+        [(each, Piece(f", {period}{case}")) for each in names] for case in CASES[stance.case]
+    )
+    return full if all(cells(each) <= room for each in full) else short
 
 
 def _amount(side: Side, stance: Stance) -> str:
@@ -368,8 +375,9 @@ def _credits(page: Page, stance: Stance, room: int) -> Iterator[Line]:
     said = f"credits pay {dollars(paid)} of the month as budgeted"
     if stance.yearly:
         paid = total(page.budget.credited)
-        left = dollars(page.budget.to_pay)
-        said = f"credits pay {dollars(paid)} of it as budgeted; {left} is left to pay"
+        said = f"credits pay {dollars(paid)} of it as budgeted"
+        if stance.case is End.VALUE:
+            said += f"; {dollars(page.budget.to_pay)} is left to pay"
     if paid:
         yield fitting(((Piece(said),),), room)
 

@@ -238,6 +238,26 @@ async def test_keys_of_the_meeting(facts: Catalog, budget: Path) -> None:
         assert first == await here.press("s")
         assert "bolt-one  sort tickets" in await here.press("right")
         assert "The year ahead" in await here.press("left", "left")
+        whole = await here.press("m", "s")
+        assert "REALTIME, 12 months, high " in whole
+        assert "AS BUDGETED, 12 months, high\n" in whole
+
+
+@pytest.fixture
+def credited(budget: Path) -> Path:
+    with budget.open("a", encoding="utf-8") as file:
+        file.write("credits:\n  - {name: starter credit, amount: 250}\n")
+    return budget
+
+
+async def test_what_is_left_to_pay_is_said_of_the_expected_only(
+    facts: Catalog, credited: Path
+) -> None:
+    async with seat(None, lambda: facts, place="Budget", budget=credited) as here:
+        await here.settle()
+        assert "credits pay $250.00 of it as budgeted; $" in await here.press("m")
+        high = await here.press("s")
+        assert "credits pay $250.00 of it as budgeted\n" in high
 
 
 async def test_budget_of_the_job_that_is_planned(facts: Catalog) -> None:
