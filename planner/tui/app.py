@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.dom import DOMNode
     from textual.screen import Screen
+    from textual.theme import Theme
 
     from planner.job import Job
     from planner.tui.desk import Answer, Desk
@@ -99,6 +100,7 @@ class PlannerApp(App[None]):
         self.VERTICAL_BREAKPOINTS = [*HEIGHTS]
         self.desk = desk
         self.budget = budget
+        self._themed = self._begin_themed()
         self._job = job
         self._plan: PlanScreen | None = None
         self._hands: Hands | None = None
@@ -113,6 +115,20 @@ class PlannerApp(App[None]):
     def on_mount(self) -> None:
         """The first place is one among the others, to go back to."""
         self.add_mode(self.DEFAULT_MODE, self._places()[self.DEFAULT_MODE])
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
+
+    def _begin_themed(self) -> str:
+        """The theme that was chosen last; where no colour is wanted, none was chosen for that."""
+        chosen = None if self.no_color else self.desk.memory.theme()
+        if chosen in self.available_themes:
+            self.theme = chosen
+        return self.theme
+
+    def _keep_theme(self, theme: Theme) -> None:
+        """For the next run; the one that this began with is not news."""
+        if theme.name != self._themed and not self.no_color:
+            self._themed = theme.name
+            self.desk.memory.keep_theme(theme.name)
 
     def _places(self) -> Mapping[str, Callable[[], Screen[object]]]:
         """Each place and what makes its screen; all but the first are loaded when they are asked.

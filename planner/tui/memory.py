@@ -1,8 +1,8 @@
-"""What is remembered from one run to the next: recent files, and the last question.
+"""What is remembered from one run to the next: recent files, the last question, the theme.
 
-Paths, model names and a deadline, in the platform's place for state; never a row's text, a
-prompt or a key. A file that cannot be read or written is no reason to stop: whoever loses it
-types a path again. `PLANNER_REMEMBER=off` keeps nothing.
+Paths, names of models and themes, and a deadline, in the platform's place for state; never a
+row's text, a prompt or a key. A file that cannot be read or written is no reason to stop: whoever
+loses it types a path again. `PLANNER_REMEMBER=off` keeps nothing.
 """
 
 from __future__ import annotations
@@ -36,13 +36,19 @@ class Remembered:
 
 
 class Memory(Protocol):
-    """Where the last questions are kept."""
+    """Where the last questions and the theme are kept."""
 
     def recent(self) -> tuple[Remembered, ...]:
         """The last files, newest first."""
 
     def remember(self, asked: Remembered) -> None:
         """Put one on top."""
+
+    def theme(self) -> str | None:
+        """The name of the theme that was chosen last; it may be of another release."""
+
+    def keep_theme(self, name: str) -> None:
+        """The next run begins with it."""
 
 
 class Forgetful:
@@ -54,6 +60,13 @@ class Forgetful:
 
     def remember(self, asked: Remembered) -> None:
         """Not this either."""
+
+    def theme(self) -> str | None:
+        """None was chosen."""
+        return None
+
+    def keep_theme(self, name: str) -> None:
+        """Nor that."""
 
 
 FORGETFUL = Forgetful()
@@ -68,19 +81,38 @@ class Kept:
     def recent(self) -> tuple[Remembered, ...]:
         """The last files, newest first; none where the file is missing or not ours."""
         try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))["recent"]
-            return tuple(_remembered(each) for each in found)[:MOST_RECENT]
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return tuple(_remembered(each) for each in self._read()["recent"])[:MOST_RECENT]
+        except (ValueError, TypeError, KeyError, AttributeError):
             return ()
 
     def remember(self, asked: Remembered) -> None:
         """Put one on top; a folder that cannot be written changes nothing."""
         others = [each for each in self.recent() if each.path != asked.path]
-        kept = [asdict(each) for each in (asked, *others)[:MOST_RECENT]]
+        self._write({"recent": [asdict(each) for each in (asked, *others)[:MOST_RECENT]]})
+
+    def theme(self) -> str | None:
+        """The theme that was chosen last; None where the file is missing or not ours."""
+        name = self._read().get("theme")
+        return name if isinstance(name, str) else None
+
+    def keep_theme(self, name: str) -> None:
+        """Beside the files; a folder that cannot be written changes nothing."""
+        self._write({"theme": name})
+
+    def _read(self) -> Mapping[str, Any]:
+        try:
+            found = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _write(self, news: Mapping[str, Any]) -> None:
+        """Replace the file: the news, and what else stood in it."""
+        kept = {**self._read(), **news}
         part = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps({"recent": kept}, indent=1) + "\n", encoding="utf-8")
+            part.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
             part.replace(self._path)
         except OSError:
             return
