@@ -58,6 +58,7 @@ audit: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/token_speed.py
+	$(BIN)/python benchmarks/token_peers.py
 	$(BIN)/python benchmarks/token_study.py
 	$(BIN)/python benchmarks/table_speed.py
 
