@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 import socket
 import subprocess
@@ -776,7 +777,7 @@ def test_batches_of_other_tools_become_history(make: Make, provider: str) -> Non
     assert "1 known before" in again.out
 
 
-def test_a_look_up_opens_no_ledger() -> None:
+def test_a_look_up_opens_no_ledger(tmp_path: Path) -> None:
     code = (
         "import sys, datetime; from planner import cli; "
         "now = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC); "
@@ -785,7 +786,10 @@ def test_a_look_up_opens_no_ledger() -> None:
     figures = ("--rows", "9", "--input-tokens", "9", "--output-tokens", "9")
     for asked in (("models",), ("estimate", *figures, "--model", "claude-haiku-5-5")):
         done = subprocess.run(
-            [sys.executable, "-c", code, *asked], check=False, capture_output=True
+            [sys.executable, "-c", code, *asked],
+            check=False,
+            capture_output=True,
+            env={**os.environ, "PLANNER_DATA": str(tmp_path)},
         )
         assert done.returncode == 0, done.stderr
 

@@ -364,7 +364,7 @@ def test_everything_that_was_not_said_is_an_assumption(facts: Catalog) -> None:
             "a realtime answer takes 7.0 s on average (2 s + output / 40 a second, assumed, grade"
             " D): --latency"
         ),
-        "1% of realtime attempts fail, 2 retries",
+        "1 % of realtime attempts fail, 2 retries",
         "acme: the lowest usage tier that it publishes (--tier acme=NAME)",
     )
 
@@ -373,7 +373,7 @@ def test_what_was_said_is_no_assumption(facts: Catalog) -> None:
     stated = demand(tiers=((None, "low"),), failure_rate=0.005, retries=0)
     found = answered(facts, figures(requirements=stated)).assumptions
     assert not any("--latency" in each or "--tier" in each for each in found)
-    assert "0.5% of realtime attempts fail, 0 retries" in found
+    assert "0.5 % of realtime attempts fail, 0 retries" in found
 
 
 def test_a_retirement_before_the_end_is_a_warning(facts: Catalog) -> None:
