@@ -24,6 +24,7 @@ from planner.handoff.ledger import Ledger
 from planner.handoff.providers import vendors
 from planner.handoff.vendor import NotSentError
 from planner.money import Usd, dollars
+from planner.report.layout import UNKNOWN
 from planner.words import percent
 from tests.handoff.counter import MODELS, QUICK, SENTINEL, Counter
 
@@ -987,6 +988,7 @@ def test_a_rehearsal_tells_the_whole_life_of_a_job(make: Make, provider: str) ->
     assert answer.exit_code == 0
     for part in ("sending 12 rows", "sent, batch", "over (", "results are here", "merged", "done"):
         assert part in answer.err
+    assert UNKNOWN not in answer.err.split(), "everything that is named is told"
     assert "Rehearsed: 12 of 12 rows answered" in answer.out
     assert "1 of them made a batch" in re.sub(r"\s+", " ", answer.out)
     assert counter.server.record.sent == []

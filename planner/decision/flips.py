@@ -98,7 +98,11 @@ def _deadline(case: Case, look: Look) -> Iterator[Flip]:
         return _choose(case, assessed.options(seconds), seconds).choice
 
     octaves = range(int(STEPS_AN_OCTAVE * 13.4))
-    grid = sorted({MINUTE * 2 ** (step / STEPS_AN_OCTAVE) for step in octaves} | {now, LONGEST})
+    steps = {MINUTE * 2 ** (step / STEPS_AN_OCTAVE) for step in octaves}
+    # A chance leaps where a window ends: halving would name the second after it.
+    ends = {each.finish.bound for each in assessed.options(now) if each.strategy == "single"}
+    windows = {end for end in ends if end is not None and MINUTE < end < LONGEST}
+    grid = sorted(steps | windows | {now, LONGEST})
     for low, high in pairwise(grid):
         yield from _between("deadline", choice, low, high, rising=low >= now)
 

@@ -48,6 +48,11 @@ class ModelChoice:
         return next((each for each in self.options if each.id == self.choice), None)
 
 
+def unsettled(options: Sequence[Option]) -> bool:
+    """Whether one that can run is not judged: where none is chosen, one may yet meet the demand."""
+    return any(each.verdict is Verdict.UNKNOWN and not each.gates for each in options)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The answer: per model, and across models where models were named."""

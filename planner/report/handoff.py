@@ -172,7 +172,7 @@ def ready_data(it: Ready) -> Json:
 
 _NEWS: Mapping[str, str] = {
     "uploading": "shard {shard}: storing {bytes:,} bytes at the vendor",
-    "stored": "shard {shard}: stored as {file_id}",
+    "stored": "shard {shard}: stored as {file}",
     "sending": "shard {shard}: sending {rows}",
     "sent": "shard {shard}: sent, batch {batch}",
     "unknown": "shard {shard}: the reply was lost ({why}); looking for its batch first",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
+from planner.decision.matrix import unsettled
 from planner.decision.options import Verdict
 from planner.money import dollars, plain
 from planner.report.layout import UNKNOWN, Column, table, wrapped
@@ -107,7 +108,7 @@ def _profile(answer: Estimate, model: ModelChoice) -> TokenProfile:
 
 def _nothing(options: Sequence[Option]) -> str:
     """That no option is chosen: none meets the demand, or whether one does is not known."""
-    open_ = any(each.verdict is Verdict.UNKNOWN and not each.gates for each in options)
+    open_ = unsettled(options)
     return "nothing is known to meet the demand" if open_ else "nothing meets the demand"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planner.decision.matrix import cheaper_short, short
+from planner.decision.matrix import cheaper_short, short, unsettled
 from planner.decision.options import Verdict
 from planner.money import difference, dollars, plain, times
 from planner.report.layout import printable
@@ -212,7 +212,8 @@ def _none(estimate: Estimate, choice: ModelChoice, loosened: Loosened | None, wi
     able = [each for each in choice.options if not each.gates and each.cost is not None]
     judged = [each for each in able if each.p_deadline is not None]
     if judged:
-        what = f"NOTHING MEETS {duration(demand.deadline or 0)}"
+        nothing = "NOTHING IS KNOWN TO MEET" if unsettled(choice.options) else "NOTHING MEETS"
+        what = f"{nothing} {duration(demand.deadline or 0)}"
         asked = f" at {portion(demand.confidence)}"
         closest = fitting((_closest(judged, demand),), width)
     else:
@@ -485,7 +486,8 @@ def _time(estimate: Estimate, option: Option) -> Iterator[Paragraph]:
     yield from _heading("Time")
     usual = "not known" if finish.p50 is None else duration(finish.p50)
     late = "not known" if finish.p95 is None else duration(finish.p95)
-    bound = "" if finish.bound is None else f"; documented window {duration(finish.bound)}"
+    documented = finish.bound if option.strategy == "single" else None
+    bound = "" if documented is None else f"; documented window {duration(documented)}"
     yield paragraph(f"typically {usual}; 95 % by {late}{bound}; grade {option.grade}", mark="  ")
     if p is not None and demand.deadline is not None:
         yield paragraph(

@@ -64,6 +64,11 @@ async def test_nothing_meets(facts: Catalog) -> None:
         assert "would do: due in" in text
 
 
+async def test_what_is_not_known_is_not_said_to_miss(facts: Catalog) -> None:
+    async with seat(figures("bolt-one"), lambda: facts) as here:
+        assert "NOTHING IS KNOWN TO MEET 6h at 95 %" in await here.settle()
+
+
 async def test_broken_row(facts: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows.jsonl").write_text(
