@@ -171,19 +171,19 @@ class PlannerApp(App[None]):
         return self._plan.shown if self._plan is not None else None
 
     def on_key(self, event: events.Key) -> None:
-        """A key that nothing has taken may have been meant for a form that was just opening."""
+        """A key that nothing has taken may have been meant for a field that was just opening."""
         takes = getattr(self.screen, "takes", None)
         if takes is not None and takes(event):
             event.prevent_default()
 
-    def action_place(self, name: str) -> None:
-        """Go to another place; each is as it was left."""
-        self.switch_mode(name)
+    async def action_place(self, name: str) -> None:
+        """Go to another place; each is as it was left. What is typed meanwhile waits for it."""
+        await self.switch_mode(name)
 
     def on_models_screen_chosen(self, message: Message) -> None:
         """Models ticked elsewhere are what Plan is asked of."""
         models: tuple[str, ...] = getattr(message, "models", ())
-        self.action_place("Plan")
+        self.switch_mode("Plan")
         if self._plan is not None:
             self._plan.take_models(models)
 
@@ -247,7 +247,7 @@ class PlannerApp(App[None]):
     def _sent(self, said: Said | None) -> None:
         """To Jobs, which follows it."""
         if said is not None:
-            self.action_place("Jobs")
+            self.switch_mode("Jobs")
             self.notify(said.text, severity="information" if said.good else "error")
 
     def action_help(self) -> None:

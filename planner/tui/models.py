@@ -10,6 +10,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.message import Message
@@ -22,7 +23,6 @@ from planner.tui.places import Place
 from planner.tui.widgets import Prose
 
 if TYPE_CHECKING:
-    from textual import events
     from textual.app import ComposeResult
 
     from planner.tui.desk import Desk
@@ -212,6 +212,13 @@ class ModelsScreen(Place):
         whole = cursor if cursor is not None and cut else ""
         width, ticked = self.counts.size.width, len(self.ticked)
         self.counts.show_lines((support.heading(found, ticked, width, whole),))
+
+    def takes(self, event: events.Key) -> bool:
+        """Whether that key is for the filter, which had no focus yet as it was typed."""
+        ours = event.is_printable and self.focused is self.field
+        if ours:
+            self.field.post_message(events.Key(event.key, event.character))
+        return ours
 
     def on_resize(self, event: events.Resize) -> None:
         """Another width has other words."""

@@ -78,6 +78,22 @@ async def test_what_is_typed_while_the_window_is_dragged_is_all_there(
         assert field.value == TEXT
 
 
+@pytest.mark.parametrize("place", ["Plan", "Jobs", "Budget"])
+async def test_what_is_typed_on_the_way_to_the_filter_is_all_there(
+    facts: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """`2` and the words in one go: keys of the place that is left, and of the one that comes."""
+    monkeypatch.setenv("PLANNER_DATA", str(tmp_path / "data"))
+    async with seat(figures("acme-tall"), lambda: facts, place=place) as here:
+        await here.settle()
+        storm(here, f"2{TEXT}", Random(place))
+        await calm(here)
+        field = here.app.focused
+        assert isinstance(field, Input)
+        assert field.value == TEXT
+        assert "2 Models" in await here.settle()
+
+
 async def test_a_template_that_is_typed_while_the_window_is_dragged_is_all_there(
     facts: Catalog, tmp_path: Path
 ) -> None:
