@@ -100,7 +100,7 @@ async def going() -> dict[str, list[float]]:
             for name, keys in (("for the first time", "234"), ("again", "1234")):
                 for key in keys:
                     start = time.process_time()
-                    made.action_place(("Plan", "Models", "Jobs", "Budget")[int(key) - 1])
+                    await made.action_place(("Plan", "Models", "Jobs", "Budget")[int(key) - 1])
                     await pilot.pause(PAINTED)
                     seen[name].append((time.process_time() - start) * 1000)
                     await still(made, pilot)
