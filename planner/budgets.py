@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from planner.catalog import Catalog, Model, Source
     from planner.catalog.freshness import Freshness
     from planner.decision.baseline import Comparison, Snapshot
-    from planner.decision.budget import Breach, Budget, Guardrails
+    from planner.decision.budget import Budget, Guardrails, Judged
     from planner.decision.options import Option
     from planner.handoff.plan import Plan
     from planner.workload.outputs import OutputProfile
@@ -89,10 +89,7 @@ class BudgetAnswer:
     digest: str
     budget: Budget
     jobs: tuple[JobAnswer, ...]
-    rails: Guardrails
-    breaches: tuple[Breach, ...]
-    at_high: tuple[Breach, ...]
-    """What would break if the high came, where only the expected is held against guardrails."""
+    judged: Judged
     comparison: Comparison | None
     sources: tuple[Source, ...]
     evidence: Freshness
@@ -130,7 +127,7 @@ def answer(
     compared = None
     if earlier is not None:
         compared = baseline.compare(earlier[0], earlier[1], baseline.snapshot(whole))
-    rails, before = _rails(read, compared), compared.before if compared else None
+    _comparable(read, compared)
     sources = tuple(dict.fromkeys(source for each in made for source in _sources(catalog, each)))
     evidence = freshness(sources, on=on)
     return BudgetAnswer(
@@ -141,9 +138,7 @@ def answer(
         digest=catalog.digest,
         budget=whole,
         jobs=made,
-        rails=rails,
-        breaches=budget.breaches(whole, rails, before),
-        at_high=budget.breaches(whole, replace(rails, on="high"), before),
+        judged=budget.judged(whole, rails(read), compared.before if compared else None),
         comparison=compared,
         sources=sources,
         evidence=evidence,
@@ -212,16 +207,20 @@ def _whole_of(
     )
 
 
-def _rails(read: Read, compared: Comparison | None) -> Guardrails:
-    """The guardrails; InputError where one has nothing to be held against."""
-    entry = read.file.guardrails
-    if entry.increase is not None and compared is None:
+def _comparable(read: Read, compared: Comparison | None) -> None:
+    """InputError where a guardrail has nothing to be held against."""
+    if read.file.guardrails.increase is not None and compared is None:
         raise InputError.of(
             "no-baseline",
             "guardrails.increase has nothing to be held against",
             where=read.where("guardrails", "increase"),
             hint="name an earlier answer: baseline: FILE, or --baseline FILE",
         )
+
+
+def rails(read: Read) -> Guardrails:
+    """The guardrails of a file."""
+    entry = read.file.guardrails
     return budget.Guardrails(
         monthly=None if entry.monthly is None else Usd(entry.monthly),
         total=None if entry.total is None else Usd(entry.total),

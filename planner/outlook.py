@@ -8,14 +8,14 @@ another time, and may run into limits that the first volume never met.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner import budgets, pipeline
 from planner.budgets import Wait
 from planner.catalog.freshness import freshness
-from planner.decision import budget, forecast
+from planner.decision import baseline, budget, forecast
 from planner.decision.forecast import Figure, Line, Spread, summed
 from planner.money import difference
 from planner.workload.sizes import End
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from planner.budget_file import Read
     from planner.catalog import Catalog, Model, Source
     from planner.catalog.freshness import Freshness
-    from planner.decision.budget import Budget, Credit, Spent
+    from planner.decision.baseline import Snapshot
+    from planner.decision.budget import Budget, Credit, Guardrails, Judged, Spent
     from planner.decision.forecast import Forecast, PriceChange
     from planner.decision.turnaround import FinishedJob
     from planner.money import Usd
@@ -71,6 +72,9 @@ class Agenda:
     spent: tuple[Spent, ...] = ()
     spent_said: str = ""
     """Where what was spent comes from."""
+    rails: Guardrails = field(default_factory=budget.Guardrails)
+    before: Usd | None = None
+    """The total that an increase is held against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +125,8 @@ class Page:
     budget: Budget | None = None
     """The file's own, with its credits and what was spent; on the page of all its jobs."""
     spent_said: str = ""
+    judged: Judged | None = None
+    """That budget held against its guardrails, at the volume that is asked."""
 
 
 def saved(page: Page, figure: Callable[[Side], Figure], end: End) -> tuple[Usd, Fraction] | None:
@@ -186,11 +192,13 @@ def of_file(
     listed: Catalog,
     *,
     on: date,
+    earlier: Snapshot | None = None,
     billed: tuple[str, tuple[Spent, ...]] | None = None,
 ) -> Agenda:
     """The jobs of a budget, each on its own model and on those it is compared with.
 
-    `billed` is what was spent as the ledger has it, as `budgets.answer` takes it.
+    `earlier` is the baseline of its guardrails; `billed` is what was spent as the ledger has it,
+    as `budgets.answer` takes it.
     """
     found = [
         Subject(measured=measured, line=line, budgeted=not place)
@@ -209,6 +217,8 @@ def of_file(
         credits=budgets.credited(read),
         spent=spent,
         spent_said=said,
+        rails=budgets.rails(read),
+        before=None if earlier is None else baseline.cost(earlier),
     )
 
 
@@ -264,7 +274,12 @@ class _Teller:
             spent=self.agenda.spent,
         )
         found = self._page(self.agenda.title, None, None, now, later, None)
-        return replace(found, budget=made, spent_said=self.agenda.spent_said)
+        return replace(
+            found,
+            budget=made,
+            spent_said=self.agenda.spent_said,
+            judged=budget.judged(made, self.agenda.rails, self.agenda.before),
+        )
 
     def _page(
         self,

@@ -83,9 +83,10 @@ def _billed(read: Read, on: date) -> tuple[str, tuple[Spent, ...]]:
 
 
 def _verdict(answer: BudgetAnswer) -> int:
-    if any(each.unknown for each in answer.breaches):
-        return UnknownFactError.exit_code
-    return NO if answer.breaches else YES
+    from planner.decision.budget import Outcome
+
+    codes = {Outcome.UNKNOWN: UnknownFactError.exit_code, Outcome.OVER: NO}
+    return codes.get(answer.judged.outcome, YES)
 
 
 def _path(name: str) -> Path:

@@ -114,6 +114,11 @@ def _month(of: MonthCost) -> MonthSnapshot:
     return MonthSnapshot(rows=of.rows, billed=of.billed, meters=meters)
 
 
+def cost(of: Snapshot) -> Usd:
+    """The whole budget as it was, in US dollars."""
+    return total(each.cost for each in of.values())
+
+
 def compare(name: str, before: Snapshot, now: Snapshot) -> Comparison:
     """The difference by job and driver, the largest first; effects add up to it exactly."""
     effects = [
@@ -124,8 +129,8 @@ def compare(name: str, before: Snapshot, now: Snapshot) -> Comparison:
     ]
     return Comparison(
         name=name,
-        before=total(each.cost for each in before.values()),
-        now=total(each.cost for each in now.values()),
+        before=cost(before),
+        now=cost(now),
         effects=tuple(sorted(effects, key=lambda each: (-abs(each.amount), each.job, each.driver))),
     )
 

@@ -7,8 +7,9 @@ credit is used up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -216,6 +217,12 @@ class Guardrails:
     """A share over the baseline's total."""
     on: Literal["expected", "high"] = "expected"
 
+    @property
+    def some(self) -> bool:
+        """Whether anything is limited."""
+        limits = (self.monthly, self.total, self.per_thousand, self.increase)
+        return any(each is not None for each in limits)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
@@ -223,24 +230,71 @@ class Breach:
 
     guardrail: str
     message: str
+    brief: str
+    """The same where a line has little room: what it is of, and the limit."""
     unknown: bool = False
+
+
+class Outcome(StrEnum):
+    """What a budget's guardrails say together."""
+
+    HOLDS = "holds"
+    AT_HIGH = "holds, not if the high comes"
+    OVER = "over"
+    UNKNOWN = "not known"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A budget held against its guardrails."""
+
+    rails: Guardrails
+    breaches: tuple[Breach, ...]
+    at_high: tuple[Breach, ...]
+    """What would break if the high came, where only the expected is held against guardrails."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst that can be said."""
+        if self.breaches:
+            return Outcome.UNKNOWN if self.breaches[0].unknown else Outcome.OVER
+        return Outcome.AT_HIGH if self.at_high else Outcome.HOLDS
+
+
+def judged(budget: Budget, rails: Guardrails, baseline: Usd | None = None) -> Judged:
+    """The budget held against its guardrails, and against them if the high came.
+
+    `baseline` is the total in US dollars that an increase is held against.
+    """
+    return Judged(
+        rails=rails,
+        breaches=breaches(budget, rails, baseline),
+        at_high=breaches(budget, replace(rails, on="high"), baseline),
+    )
 
 
 def breaches(budget: Budget, rails: Guardrails, baseline: Usd | None = None) -> tuple[Breach, ...]:
     """Every guardrail that is broken, worst month first; then those nobody can judge."""
     found = [*_monthly(budget, rails), *_totals(budget, rails, baseline), *_units(budget, rails)]
-    named = [rails.monthly, rails.total, rails.per_thousand, rails.increase]
-    if budget.gaps and any(each is not None for each in named) and not found:
-        gap = budget.gaps[0]
-        found.append(
-            Breach(
-                guardrail="price",
-                message=f"{gap.job} has no price from {gap.start} on, so the guardrails cannot be "
-                f"judged: {gap.why}",
-                unknown=True,
-            )
+    return tuple(found or _unknown(budget, rails, baseline))
+
+
+def _unknown(budget: Budget, rails: Guardrails, baseline: Usd | None) -> Iterator[Breach]:
+    for gap in budget.gaps[:1] if rails.some else ():
+        yield Breach(
+            guardrail="price",
+            message=f"{gap.job} has no price from {gap.start} on, so the guardrails cannot be "
+            f"judged: {gap.why}",
+            brief=f"{gap.job} has no price from {gap.start} on",
+            unknown=True,
         )
-    return tuple(found)
+    if rails.increase is not None and baseline is None:
+        yield Breach(
+            guardrail="increase",
+            message="no baseline is named, so the increase cannot be judged",
+            brief="no baseline for the increase",
+            unknown=True,
+        )
 
 
 def _monthly(budget: Budget, rails: Guardrails) -> Iterator[Breach]:
@@ -257,6 +311,7 @@ def _monthly(budget: Budget, rails: Guardrails) -> Iterator[Breach]:
             guardrail="monthly",
             message=f"{month:%Y-%m} costs {dollars(amount)} ({rails.on}), over the monthly "
             f"{dollars(limit)}{more}",
+            brief=f"{month:%Y-%m} {dollars(amount)}, monthly {dollars(limit)}",
         )
 
 
@@ -267,6 +322,7 @@ def _totals(budget: Budget, rails: Guardrails, baseline: Usd | None) -> Iterator
             guardrail="total",
             message=f"the period costs {dollars(amount)} ({rails.on}), over the "
             f"{dollars(rails.total)} allowed",
+            brief=f"period {dollars(amount)}, total {dollars(rails.total)}",
         )
     if rails.increase is None or baseline is None:
         return
@@ -277,6 +333,7 @@ def _totals(budget: Budget, rails: Guardrails, baseline: Usd | None) -> Iterator
             guardrail="increase",
             message=f"{dollars(expected)} is {dollars(difference(expected, baseline))} over the "
             f"baseline of {dollars(baseline)}, more than the {portion(rails.increase)} allowed",
+            brief=f"period {dollars(expected)}, {dollars(allowed)} with the increase",
         )
 
 
@@ -289,4 +346,6 @@ def _units(budget: Budget, rails: Guardrails) -> Iterator[Breach]:
                 guardrail="per-1000-rows",
                 message=f"{each.line.name} costs {dollars(unit.at(rails.on))} per 1,000 rows "
                 f"({rails.on}), over the {dollars(limit)} allowed",
+                brief=f"{each.line.name} {dollars(unit.at(rails.on))}, "
+                f"{dollars(limit)} per 1,000 rows",
             )

@@ -22,7 +22,7 @@ def _page(answer: BudgetAnswer) -> str:
 
 def check(answer: BudgetAnswer) -> str:
     """One line for a build: every guardrail holds, or which does not and why."""
-    return f"{budget_words.guardrail_line(answer)}\n"
+    return f"{budget_words.guardrail_line(answer.judged)}\n"
 
 
 BUDGET: Mapping[str, Callable[[BudgetAnswer], str]] = {

@@ -137,7 +137,7 @@ def _series(answer: BudgetAnswer) -> list[tuple[str, list[Forecast]]]:
 
 def months(answer: BudgetAnswer) -> MonthChart:
     """The chart of the months."""
-    whole, rails = answer.budget, answer.rails
+    whole, rails = answer.budget, answer.judged.rails
     figures, series = whole.by_month, _series(answer)
     top = max([each.high for each in figures] + ([rails.monthly] if rails.monthly else []))
     step = _nice(top)

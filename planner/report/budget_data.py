@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.budget_file import SCHEMA
 from planner.decision.baseline import snapshot
+from planner.decision.budget import Outcome
 from planner.decision.forecast import Driver
 from planner.money import Rate, plain, ratio
 from planner.report import budget_words as words
@@ -149,8 +150,8 @@ def _actuals(answer: BudgetAnswer) -> list[Json]:
 
 
 def _guardrails(answer: BudgetAnswer) -> Json:
-    rails, broken = answer.rails, answer.breaches
-    unknown = any(each.unknown for each in broken)
+    rails, broken = answer.judged.rails, answer.judged.breaches
+    unknown = answer.judged.outcome is Outcome.UNKNOWN
     return {
         "on": rails.on,
         "monthly": _exact(rails.monthly),

@@ -37,7 +37,7 @@ def page(answer: BudgetAnswer) -> str:
         at_least=words.at_least(answer),
         interval=words.interval(answer.budget.total),
         highlights=tuple(words.highlights(answer)),
-        guardrails=words.guardrail_line(answer),
+        guardrails=words.guardrail_line(answer.judged),
         sections={each.id: each for each in words.sections(answer)},
         kept=_kept,
         months=charts.months(answer),

@@ -85,9 +85,9 @@ MARKER = "<!-- planner budget -->"
 def comment(answer: BudgetAnswer) -> str:
     """The answer as a comment on a change: what it does to the budget first, the rest folded."""
     every = words.sections(answer)
-    mark = "x" if answer.breaches else "+"
+    mark = "x" if answer.judged.breaches else "+"
     lines = [MARKER, f"### {mark} {_plain(answer.title)}: {words.headline(answer)}", ""]
-    lines += [f"{words.period(answer)}. {words.guardrail_line(answer)}", ""]
+    lines += [f"{words.period(answer)}. {words.guardrail_line(answer.judged)}", ""]
     for section in (each for each in every if each.id in COMMENTED):
         lines += [f"**{_plain(section.title)}**", "", *_table(section), ""]
     lines += ["<details><summary>Months, drivers and what it rests on</summary>", ""]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from planner.decision.budget import Outcome
 from planner.decision.forecast import Driver
 from planner.money import difference, dollars, plain
 from planner.report.layout import UNKNOWN, Column
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from planner.budgets import BudgetAnswer, JobAnswer, Wait
-    from planner.decision.budget import Breach, Swing
+    from planner.decision.budget import Breach, Judged, Swing
     from planner.decision.cost import CostComponent
     from planner.decision.forecast import Account, Figure, Forecast, PriceChange
     from planner.money import Usd
@@ -116,7 +117,7 @@ def highlights(answer: BudgetAnswer) -> Iterator[str]:
         used = difference(budget.total.expected, budget.to_pay)
         yield f"Credits pay {dollars(used)} of it; {dollars(budget.to_pay)} is left to pay."
     yield from _compared(answer)
-    yield guardrail_line(answer)
+    yield guardrail_line(answer.judged)
 
 
 def _in_month(each: tuple[date, Figure]) -> str:
@@ -188,20 +189,33 @@ def _compared(answer: BudgetAnswer) -> Iterator[str]:
         )
 
 
-def guardrail_line(answer: BudgetAnswer) -> str:
+def guardrail_line(judged: Judged) -> str:
     """One line: every guardrail holds, or the first that does not and why."""
-    rails = answer.rails
-    named = (rails.monthly, rails.total, rails.per_thousand, rails.increase)
-    if all(each is None for each in named):
+    on, outcome = judged.rails.on, judged.outcome
+    if not judged.rails.some:
         return "Guardrails: none are set."
-    if not answer.breaches:
-        if not answer.at_high:
-            return f"Guardrails: all hold ({rails.on})."
-        return (
-            f"Guardrails: all hold ({rails.on}); not if the high comes: {_first(answer.at_high)}."
-        )
-    word = "not known" if answer.breaches[0].unknown else "over"
-    return f"Guardrails: {word}: {_first(answer.breaches)}."
+    if outcome is Outcome.HOLDS:
+        return f"Guardrails: all hold ({on})."
+    if outcome is Outcome.AT_HIGH:
+        return f"Guardrails: all hold ({on}); not if the high comes: {_first(judged.at_high)}."
+    return f"Guardrails: {outcome}: {_first(judged.breaches)}."
+
+
+def guardrail_lines(judged: Judged) -> Iterator[str]:
+    """The same line, and shorter ones after it for where it has no room."""
+    yield guardrail_line(judged)
+    found = judged.breaches or judged.at_high
+    if not found:
+        yield "Guardrails hold."
+        return
+    over = "over at high" if judged.rails.on == "high" else "over"
+    lead = {
+        Outcome.AT_HIGH: "Guardrails hold; over at high",
+        Outcome.OVER: f"Guardrails: {over}",
+    }.get(judged.outcome, f"Guardrails: {judged.outcome}")
+    more = f" (+{len(found) - 1})" if len(found) > 1 else ""
+    yield f"{lead}: {found[0].brief}{more}"
+    yield f"{lead}: {', '.join(dict.fromkeys(each.guardrail for each in found))}"
 
 
 def _first(found: Sequence[Breach]) -> str:
@@ -477,16 +491,16 @@ def _baseline(answer: BudgetAnswer) -> Section:
 
 
 def _guardrails(answer: BudgetAnswer) -> Section:
-    rails = answer.rails
+    judged, rails = answer.judged, answer.judged.rails
     limits = (
         ("monthly", rails.monthly and dollars(rails.monthly)),
         ("total", rails.total and dollars(rails.total)),
         ("per-1000-rows", rails.per_thousand and dollars(rails.per_thousand)),
         ("increase", rails.increase is not None and portion(rails.increase)),
     )
-    broken = {each.guardrail: each.message for each in answer.breaches}
+    broken = {each.guardrail: each.message for each in judged.breaches}
     unknown = broken.pop("price", None)
-    high = {each.guardrail: each.message for each in answer.at_high}
+    high = {each.guardrail: each.message for each in judged.at_high}
     return Section(
         id="guardrails",
         title="Guardrails",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from planner.budget_file import Read
     from planner.budgets import BudgetAnswer
     from planner.catalog import Catalog
+    from planner.decision.baseline import Snapshot
     from planner.decision.budget import Spent
     from planner.job import Job
     from planner.outlook import Agenda
@@ -64,7 +65,15 @@ class Source:
 
             read = budget_file.read(self.file)
             ours, listed = _catalogs(read, desk)
-            return outlook.of_file(read, ours, listed, on=desk.on, billed=_billed(read, desk))
+            before = _earlier(read)
+            return outlook.of_file(
+                read,
+                ours,
+                listed,
+                on=desk.on,
+                earlier=None if before is None else before[1],
+                billed=_billed(read, desk),
+            )
         found = self.planned() or self._counted(desk)
         facts = found.estimate.measured.workload
         name = printable(facts.path.name) if facts is not None else "figures given"
@@ -77,14 +86,13 @@ class Source:
         assert self.file is not None
         read = budget_file.read(self.file)
         ours, listed = _catalogs(read, desk)
-        before = None if read.file.baseline is None else read.beside(read.file.baseline)
         return budgets.answer(
             read,
             ours,
             listed,
             now=desk.now,
             on=desk.on,
-            earlier=None if before is None else (before.name, budget_file.baseline(before)),
+            earlier=_earlier(read),
             billed=_billed(read, desk),
         )
 
@@ -92,6 +100,16 @@ class Source:
         assert self.job is not None
         measured = desk.measure(self.job, lambda _rows, _done: None)
         return desk.answer(measured, asked_of(self.job).inputs)
+
+
+def _earlier(read: Read) -> tuple[str, Snapshot] | None:
+    """The earlier budget that the file names; InputError where it cannot be read."""
+    from planner import budget_file
+
+    if read.file.baseline is None:
+        return None
+    path = read.beside(read.file.baseline)
+    return path.name, budget_file.baseline(path)
 
 
 def _billed(read: Read, desk: Desk) -> tuple[str, tuple[Spent, ...]] | None:

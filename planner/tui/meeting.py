@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from planner import outlook, standing
+from planner.decision.budget import Outcome
 from planner.money import Usd, dollars, total
 from planner.report import budget_words as words
 from planner.tui.digits import ROWS, large
@@ -264,11 +265,12 @@ def _grade(wait: Wait | None) -> str:
 def _rest(page: Page, stance: Stance, room: int) -> list[tuple[int, Line]]:
     """Lines with ranks: what has the highest goes first where there is no room, 0 never."""
     made = [(1, line) for line in _missing(page, room)]
-    made += [(2, line) for line in _spent(page, room)]
-    made += [(3, line) for line in _changes(page, room)]
-    made += [(4, line) for line in _credits(page, stance, room)]
+    made += [(2, line) for line in _guardrails(page, room)]
+    made += [(3, line) for line in _spent(page, room)]
+    made += [(4, line) for line in _changes(page, room)]
+    made += [(5, line) for line in _credits(page, stance, room)]
     if len(PROMISE) <= room:
-        made.append((5, (Piece(PROMISE, Tone.MUTED),)))
+        made.append((6, (Piece(PROMISE, Tone.MUTED),)))
     made.append((0, _basis(page, stance, room)))
     return made
 
@@ -336,6 +338,22 @@ def _missing(page: Page, room: int) -> Iterator[Line]:
 
 
 MOST_GAPS = 2
+
+
+def _guardrails(page: Page, room: int) -> Iterator[Line]:
+    """Whether the file's guardrails hold at the volume that is shown."""
+    if page.judged is not None and page.judged.rails.some:
+        mark, tone = OUTCOMES[page.judged.outcome]
+        said = words.guardrail_lines(page.judged)
+        yield fitting([(Piece(f"{mark} {each}", tone),) for each in said], room)
+
+
+OUTCOMES = {
+    Outcome.HOLDS: ("✓", Tone.GOOD),
+    Outcome.AT_HIGH: ("!", Tone.WARN),
+    Outcome.OVER: ("✗", Tone.BAD),
+    Outcome.UNKNOWN: ("?", Tone.WARN),
+}
 
 
 def _changes(page: Page, room: int) -> Iterator[Line]:

@@ -73,6 +73,7 @@ jobs:
     lane: plain
     runs-per-month: 4
     from: 2027-01
+guardrails: {monthly: 2000}
 """
 
 
