@@ -367,6 +367,17 @@ def test_what_is_not_known_is_not_said_to_fail(ask: Ask) -> None:
     assert "claude-haiku-4-5: nothing meets the demand" in never
 
 
+def test_a_map_says_where_nothing_is_known_to_meet(ask: Ask) -> None:
+    def legend(*more: str) -> str:
+        lines = ask("estimate", *FIGURES, "--deadline", "12h", *more, "--map").out.splitlines()
+        return lines[0]
+
+    unknown, known = legend("--model", "mistral-large-4"), legend(*MODEL)
+    assert "? = nothing is known to meet" in unknown
+    assert "= nothing meets" not in unknown
+    assert "known to meet" not in known
+
+
 def test_what_is_taken_for_one_of_two_models_names_it(ask: Ask, tmp_path: Path) -> None:
     two = (*MODEL, "--model", "mistral-large-4", "--output-tokens", "20")
     said = ask("estimate", str(rows_file(tmp_path)), "--prompt", "{{ text }}", *two).out

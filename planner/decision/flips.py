@@ -317,6 +317,8 @@ class Cell:
     rows: int
     deadline: float
     chosen: Option | None
+    unsettled: bool = False
+    """Nothing is chosen, and of some option nobody knows whether it meets the demand."""
 
 
 def deadline_volume_map(
@@ -331,5 +333,6 @@ def _map_line(case: Case, deadlines: Sequence[float], rows: int, look: Look) -> 
     assessed = assessment.Assessment(resized)
     for deadline in deadlines:
         look()
-        chosen = _choose(resized, assessed.options(deadline), deadline).chosen
-        yield Cell(rows=rows, deadline=deadline, chosen=chosen)
+        found = _choose(resized, assessed.options(deadline), deadline)
+        open_ = found.chosen is None and matrix.unsettled(found.options)
+        yield Cell(rows=rows, deadline=deadline, chosen=found.chosen, unsettled=open_)

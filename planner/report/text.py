@@ -108,8 +108,11 @@ def _profile(answer: Estimate, model: ModelChoice) -> TokenProfile:
 
 def _nothing(options: Sequence[Option]) -> str:
     """That no option is chosen: none meets the demand, or whether one does is not known."""
-    open_ = unsettled(options)
-    return "nothing is known to meet the demand" if open_ else "nothing meets the demand"
+    return f"{UNMET[unsettled(options)]} the demand"
+
+
+UNMET = {False: "nothing meets", True: "nothing is known to meet"}
+"""Whether one that can run is not judged -> what is said where none is chosen."""
 
 
 def assumed_length(answer: Estimate, model: ModelChoice) -> str | None:
@@ -363,16 +366,20 @@ EVIDENCE = {
 """What a grade rests on."""
 
 
+NEVER, NOT_KNOWN = ".", "?"
+"""Marks of a map where nothing meets the demand, and where nothing is known to."""
+
+
 def lane_map(answer: Estimate, maps: Mapping[str, Sequence[Sequence[Cell]]]) -> str:
     """Which option wins at which deadline and volume, a table a model."""
     blocks = []
     for model, lines in maps.items():
-        letters = lane_letters(lines)
         titles = [Column(title="rows", right=True)]
         titles += [Column(title=duration(cell.deadline), right=True) for cell in lines[0]]
+        letters = lane_letters(lines)
         rows = [[f"{line[0].rows:,}", *(_cell(cell, letters) for cell in line)] for line in lines]
-        names = "; ".join(f"{letter} = {name}" for name, letter in letters.items())
-        blocks.append("\n".join([f"{model}: {names}; . = nothing meets", *table(titles, rows)]))
+        marks = "; ".join(f"{mark} = {said}" for mark, said in map_legend(lines).items())
+        blocks.append("\n".join([f"{model}: {marks}", *table(titles, rows)]))
     sure = portion(answer.job.requirements.confidence)
     note = f"Each cell: what wins when the job of so many rows is due in that time, {sure} wanted."
     return "\n\n".join([*blocks, note]) + "\n"
@@ -399,7 +406,21 @@ def lane_letters(lines: Sequence[Sequence[Cell]]) -> dict[str, str]:
     return {name: taken[name] for name in winners}
 
 
+def map_legend(lines: Sequence[Sequence[Cell]], never: str = NEVER) -> dict[str, str]:
+    """What each mark says that stands in a map: the lanes that win, then where none does."""
+    said = {letter: name for name, letter in lane_letters(lines).items()}
+    without = [cell for line in lines for cell in line if cell.chosen is None]
+    for cell in sorted(without, key=lambda each: each.unsettled):
+        said[unmet(cell, never)] = UNMET[cell.unsettled]
+    return said
+
+
+def unmet(cell: Cell, never: str = NEVER) -> str:
+    """The mark of a cell where nothing wins: `never` where that is certain."""
+    return NOT_KNOWN if cell.unsettled else never
+
+
 def _cell(cell: Cell, letters: Mapping[str, str]) -> str:
     if cell.chosen is None or cell.chosen.cost is None:
-        return "."
+        return unmet(cell)
     return f"{letters[cell.chosen.id.rpartition('/')[2]]} {dollars(cell.chosen.cost.expected)}"

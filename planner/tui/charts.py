@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 from planner.money import dollars, plain
-from planner.report.text import lane_letters
+from planner.report.text import lane_letters, map_legend, unmet
 from planner.tui.axis import ENDS, TICK, end_label, merged
 from planner.tui.pieces import (
     HEAT,
@@ -88,12 +88,13 @@ class LaneMap:
 
     def _text(self, cell: Cell) -> str:
         if cell.chosen is None or cell.chosen.cost is None:
-            return NOTHING
-        return f"{self._letter(cell)} {dollars(cell.chosen.cost.expected):>{self._money}}"
+            return unmet(cell, NOTHING)
+        return f"{self._mark(cell)} {dollars(cell.chosen.cost.expected):>{self._money}}"
 
-    def _letter(self, cell: Cell) -> str | None:
+    def _mark(self, cell: Cell) -> str:
+        """The letter of what wins, or why nothing does."""
         if cell.chosen is None:
-            return None
+            return unmet(cell, NOTHING)
         return self._letters[cell.chosen.id.rpartition("/")[2]]
 
     @property
@@ -130,7 +131,7 @@ class LaneMap:
             nothing = sum(line[column].chosen is None for line in self.grid)
             return (nothing, -column)
         before = kept[place - 1]
-        same = sum(self._letter(line[column]) == self._letter(line[before]) for line in self.grid)
+        same = sum(self._mark(line[column]) == self._mark(line[before]) for line in self.grid)
         return (same, -column)
 
     def _head(self, columns: Sequence[int]) -> Line:
@@ -160,18 +161,17 @@ class LaneMap:
 
     def _shade(self, cell: Cell) -> Tone:
         """Blue for what wins at the shortest deadlines, yellow for what does at the longest."""
-        letter = self._letter(cell)
-        if letter is None:
+        if cell.chosen is None:
             return Tone.MUTED
         known = list(self._letters.values())
         if len(known) == 1:
             return HEAT[-1]
-        return HEAT[round(known.index(letter) / (len(known) - 1) * (len(HEAT) - 1))]
+        return HEAT[round(known.index(self._mark(cell)) / (len(known) - 1) * (len(HEAT) - 1))]
 
     def _legend(self, width: int) -> tuple[Line, ...]:
-        said = [f"{letter} {name}" for name, letter in self._letters.items()]
-        said += [f"{NOTHING} nothing meets", "[ ] you are here" if self.deadline else ""]
-        return folded([paragraph("   ".join(each for each in said if each), Tone.MUTED)], width)
+        said = [f"{mark} {name}" for mark, name in map_legend(self.grid, NOTHING).items()]
+        said += ["[ ] you are here"] if self.deadline else []
+        return folded([paragraph("   ".join(said), Tone.MUTED)], width)
 
 
 # --- cost against time ------------------------------------------------------------------

@@ -270,6 +270,8 @@ def test_each_cell_of_the_map_is_the_choice_there(facts: Catalog) -> None:
             there = demanding(of, deadline=cell.deadline)
             there = replace(there, profile=of.profile.for_rows(cell.rows))
             assert (cell.chosen and cell.chosen.id) == choice(there)
+            open_ = any(not each.gates and each.p_deadline is None for each in every_option(there))
+            assert cell.unsettled is (cell.chosen is None and open_)
 
 
 @given(st.integers(1, 100_000), st.floats(MINUTE, 100 * HOUR))

@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     Pictures = tuple[Picture, ...]
 
 
-def estimated(facts: Catalog, deadline: float | None) -> Estimate:
-    job = figures("acme-tall", "bolt-one", deadline=deadline)
+TWO = ("acme-tall", "bolt-one")
+
+
+def estimated(facts: Catalog, deadline: float | None, *models: str) -> Estimate:
+    job = figures(*(models or TWO), deadline=deadline)
     desk = Desk(catalog_loader=lambda: facts, clock=lambda: NOW, on=NOW.date())
     counted = desk.measure(job, lambda rows, done: None)
     return desk.answer(counted, Inputs(deadline=deadline)).estimate
@@ -77,6 +80,21 @@ def test_a_map_names_each_winner_and_marks_what_was_asked(six_hours: Pictures) -
     assert "P plain" in lines[-1]
     assert "R heap>plain" in lines[-1]
     assert "H heap" in lines[-1]
+
+
+def test_a_map_says_nothing_meets_only_where_that_is_known(facts: Catalog) -> None:
+    answer = estimated(facts, 6 * HOUR, "bolt-one", "acme-small")
+    for model, said, unsaid in (
+        ("bolt-one", "? nothing is known to meet", "nothing meets"),
+        ("acme-small", "· nothing meets", "known to meet"),
+    ):
+        grid = pipeline.maps(answer, model)[model]
+        lanes = LaneMap(model=model, grid=grid, rows=12_480, deadline=None, confidence=0.95)
+        *body, legend = text(lanes, 200, 12)
+        assert said in legend
+        assert unsaid not in legend
+        empty = sum(cell.chosen is None for line in grid for cell in line)
+        assert sum(line.split().count(said[0]) for line in body) == empty > 0
 
 
 def test_a_map_that_loses_columns_keeps_the_one_that_was_asked(six_hours: Pictures) -> None:
