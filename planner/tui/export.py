@@ -60,6 +60,17 @@ class Offer:
         found = (each for each in self.kinds if name.endswith(each))
         return next(found, None)
 
+    def renamed(self, name: str, by: int) -> str:
+        """The name with the ending of the next kind, or the one before, round and round."""
+        endings, now = list(self.kinds), self.meant(name)
+        first = -1 if by > 0 else 0
+        place = first if now is None else endings.index(now)
+        return self.ending_in(endings[(place + by) % len(endings)], name)
+
+    def ending_in(self, ending: str, name: str) -> str:
+        """The name with that ending instead of its own; one that means nothing is part of it."""
+        return name.removesuffix(self.meant(name) or ".") + ending
+
     def text(self, path: Path) -> str | None:
         """What goes into a new file, None for a picture; PlannerError where it cannot be made."""
         ending = self.meant(path.name)

@@ -54,6 +54,9 @@ class Export(Early[Path | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Close", tooltip="Write nothing"),
+        # Before the box scrolls: the mark is what ↓ is expected to move.
+        Binding("down,tab", "turn(1)", show=False, priority=True),
+        Binding("up,shift+tab", "turn(-1)", show=False, priority=True),
     ]
 
     class Refused(Message):
@@ -82,15 +85,32 @@ class Export(Early[Path | None]):
         with VerticalScroll(classes="box", can_focus=False) as box:
             box.border_title = "Export"
             box.border_subtitle = keys_below(
-                ("Enter writes", "screen.write"), ("Esc writes nothing", "screen.dismiss")
+                ("Enter writes", "screen.write"),
+                ("↓ another kind", "screen.turn(1)"),
+                ("Esc writes nothing", "screen.dismiss"),
             )
             yield self._field
             yield self._kinds
             yield self._said
 
     def on_mount(self) -> None:
-        """Typing replaces the ending."""
+        """The ending can be typed as well as chosen."""
         self._field.focus()
+
+    def turn(self, by: int) -> None:
+        """The next kind, or the one before: the name says which, so it gets another ending."""
+        self._rename(self._offer.renamed(self._field.value, by))
+
+    def action_choose(self, ending: str) -> None:
+        """A kind that was clicked."""
+        self._rename(self._offer.ending_in(ending, self._field.value))
+
+    def _rename(self, name: str) -> None:
+        """Put that into the field; whoever types at its end goes on there."""
+        at_end = self._field.cursor_at_end
+        self._field.value = name
+        if at_end:
+            self._field.action_end()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Mark what the ending means, and show the command that writes the same."""
@@ -101,7 +121,9 @@ class Export(Early[Path | None]):
             tone = Tone.STRONG if ending == chosen else Tone.PLAIN
             lines.append(
                 Paragraph(
-                    body=(Piece(kind.what, tone),), mark=Piece(f"{mark}{ending:<11}", Tone.KEY)
+                    body=(Piece(kind.what, tone),),
+                    mark=Piece(f"{mark}{ending:<11}", Tone.KEY),
+                    action=f"choose('{ending}')",
                 )
             )
         if chosen is not None:

@@ -108,11 +108,19 @@ class Matrix(Scrolled):
             now = next((n for n, row in enumerate(rows) if row.id == self.cursor), 0)
             self._move_to(rows[min(max(now + by, 0), len(rows) - 1)])
 
+    @property
+    def several(self) -> bool:
+        """Whether there is another model to move to."""
+        return len(self._models()) > 1
+
+    def _models(self) -> list[str]:
+        return list(dict.fromkeys(row.model for row in self.table.rows)) if self.table else []
+
     def action_next_model(self, by: int) -> None:
         """Move to another model's choice, or its first option where it has none."""
         if self.table is None or self.row is None:
             return
-        models = list(dict.fromkeys(row.model for row in self.table.rows))
+        models = self._models()
         wanted = models[(models.index(self.row.model) + by) % len(models)]
         self._move_to(best_row(self.table, wanted))
 

@@ -80,8 +80,13 @@ class Sheet(ModalScreen[None]):
     def action_copy(self) -> None:
         """The command, into the terminal's clipboard."""
         if self.command is not None:
-            self.app.copy_to_clipboard(self.command)
-            self.notify(COPIED, title="Copied")
+            copy_command(self, self.command)
+
+
+def copy_command(screen: Screen[T], command: str) -> None:
+    """A command into the terminal's clipboard, and that it is there as far as anybody can know."""
+    screen.app.copy_to_clipboard(command)
+    screen.notify(COPIED, title="Copied")
 
 
 COPIED = "by the terminal (OSC 52); where it does not know that, select it with Shift and the mouse"
@@ -161,8 +166,15 @@ class Early(ModalScreen[T]):
         else:
             self.focused.post_message(events.Key(message.key, message.letter))
 
+    def action_turn(self, by: int) -> None:
+        """Tab or Shift+Tab; in its turn with what was typed before, where that is still to come."""
+        if self.focused is None:
+            self.post_message(self.Typed("tab" if by > 0 else "shift+tab", None))
+        else:
+            self.turn(by)
+
     def turn(self, by: int) -> None:
-        """To the next field, or the one before; where there is one alone, nowhere."""
+        """To what is next, or the one before; where there is one field alone, nowhere."""
 
 
 TURNS = {"tab": 1, "shift+tab": -1}
@@ -207,13 +219,6 @@ class Form(Early[None]):
                         field.value, placeholder=field.example, compact=True, id=f"field-{number}"
                     )
             yield self._said
-
-    def action_turn(self, by: int) -> None:
-        """The next field; in its turn with what was typed before, where that is still to come."""
-        if self.focused is None:
-            self.post_message(self.Typed("tab" if by > 0 else "shift+tab", None))
-        else:
-            self.turn(by)
 
     def turn(self, by: int) -> None:
         """The next field, or the one before."""

@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
+from planner.tui.modals import copy_command
 from planner.tui.pieces import HEAT, folded, paragraph
 from planner.tui.widgets import Drawn, KeyBar, tone_class
 
@@ -75,13 +76,26 @@ class Charts(ModalScreen[None]):
         Binding("up,k", "scroll(-2)", "Scroll", show=False, tooltip="Further up"),
         Binding("pagedown,space", "scroll(12)", "Scroll", show=False, tooltip="A page down"),
         Binding("pageup", "scroll(-12)", "Scroll", show=False, tooltip="A page up"),
+        Binding("home", "edge(-1)", "Scroll", show=False, tooltip="To the first picture"),
+        Binding("end", "edge(1)", "Scroll", show=False, tooltip="To the last picture"),
+        Binding("y", "copy", "Copy", tooltip="Copy the command that prints the map"),
+        Binding("?", "app.help", "Help", key_display="?", tooltip="The keys of this screen"),
+        Binding("f1", "app.help", "Help", key_display="F1", tooltip="The keys of this screen"),
     ]
+    READING = (
+        (
+            "The map: what wins when so many rows are due in that time, the cheapest lane that is "
+            "done or one that is simpler to operate and costs at most 5 % more. · nothing meets, "
+            "? nothing is known to meet."
+        ),
+        "Cost against time: a letter at each typical finish, ┤ 95 % by then, ┊ the deadline.",
+    )
 
-    def __init__(self, ask: Callable[[str], None], command: str) -> None:
-        """`command` prints the map."""
+    def __init__(self, ask: Callable[[str], None], command: Callable[[], str]) -> None:
+        """`command` is the one that prints the map of what is asked now."""
         super().__init__()
-        self.CLI_TWIN = command
-        self._ask = ask
+        self._ask, self._command = ask, command
+        self._several = False
         self.drawings = (Drawing(MAP_WAITING), Drawing(OTHERS_WAITING), Drawing(OTHERS_WAITING))
 
     def compose(self) -> ComposeResult:
@@ -90,10 +104,23 @@ class Charts(ModalScreen[None]):
             yield from self.drawings
         yield KeyBar()
 
-    def show(self, pictures: Sequence[Picture | None]) -> None:
-        """The map, cost against time, and prompt sizes."""
+    @property
+    def CLI_TWIN(self) -> str:  # noqa: N802 -- as the other screens have it
+        """The command that prints the map."""
+        return self._command()
+
+    def show(self, pictures: Sequence[Picture | None], *, several: bool) -> None:
+        """The map, cost against time, and prompt sizes; of one of `several` models."""
         for drawing, picture in zip(self.drawings, pictures, strict=True):
             drawing.show(picture)
+        if several != self._several:
+            self._several = several
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Another model is offered where there is one."""
+        turns = action == "ask" and str(parameters[0]).startswith("model")
+        return self._several or not turns
 
     def action_ask(self, action: str) -> None:
         """A key of the screen below."""
@@ -102,3 +129,12 @@ class Charts(ModalScreen[None]):
     def action_scroll(self, lines: int) -> None:
         """Move over the pictures."""
         self.query_one("#charts", VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def action_edge(self, by: int) -> None:
+        """To where the pictures begin, or end."""
+        pictures = self.query_one("#charts", VerticalScroll)
+        pictures.scroll_to(y=0 if by < 0 else pictures.max_scroll_y, animate=False)
+
+    def action_copy(self) -> None:
+        """The command, into the terminal's clipboard."""
+        copy_command(self, self.CLI_TWIN)

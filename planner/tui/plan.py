@@ -336,7 +336,8 @@ class PlanScreen(Asking):
 
     def _draw(self) -> None:
         if self._charts is not None and self._answer is not None:
-            self._charts.show(self._answer.pictures())
+            several = self._answer.matrix.several
+            self._charts.show(self._answer.pictures(), several=several)
 
     # --- keys that change the question ----------------------------------------------------
 
@@ -457,7 +458,7 @@ class PlanScreen(Asking):
         """The pictures of the model under the cursor."""
         from planner.tui.pictures import Charts
 
-        self._charts = Charts(self._from_charts, f"{self.CLI_TWIN} --map")
+        self._charts = Charts(self._from_charts, lambda: f"{self.CLI_TWIN} --map")
         self.app.push_screen(self._charts, self._put_away)
         self._draw()
         self.look()

@@ -68,6 +68,39 @@ async def test_charts_answer_the_keys_of_the_screen_below(facts: Catalog) -> Non
         assert here.plan.pictured is False
 
 
+async def test_another_model_is_offered_where_there_is_one(facts: Catalog) -> None:
+    for models, offered in ((("acme-tall",), False), (("acme-tall", "bolt-one"), True)):
+        async with seat(figures(*models), lambda: facts) as here:
+            await here.settle()
+            before = await here.press("c")
+            assert ("Tab Model" in before) is offered
+            assert (before != await here.press("tab")) is offered
+
+
+async def test_charts_scroll_to_their_ends(facts: Catalog) -> None:
+    async with seat(figures("acme-tall"), lambda: facts) as here:
+        await here.settle()
+        top = await here.press("c")
+        last = await here.press("end")
+        assert "prompt tokens a row" in last
+        assert "wanted" not in last
+        assert last == await here.press("down"), "there is no more"
+        assert top == await here.press("home")
+
+
+async def test_charts_hand_out_the_command_of_what_they_show(facts: Catalog) -> None:
+    async with seat(figures("acme-tall"), lambda: facts, notifications=True) as here:
+        await here.settle()
+        await here.press("c", "]")
+        assert "Copied" in await here.press("y")
+        assert here.app.clipboard == f"{here.plan.CLI_TWIN} --map"
+        assert "--deadline 12h" in here.app.clipboard
+        text = await here.press("question_mark")
+        assert "Help" in text
+        assert "--map" in text
+        assert len(here.app.screen_stack) == 3
+
+
 # --- out of the screen ------------------------------------------------------------------
 
 
@@ -108,6 +141,43 @@ async def test_export_writes_what_the_ending_says(
         await here.press("enter")
         option = here.plan.option_id
         assert plans.read(rows.parent / "rows.plan.yaml").choice.option == option
+
+
+async def test_the_mark_of_a_kind_moves_and_the_name_goes_with_it(
+    facts: Catalog, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(rows.parent)
+    async with seat(answering(rows), lambda: facts) as here:
+
+        async def marked(*keys: str) -> tuple[str, str]:
+            text = await here.press(*keys)
+            kind = line_with(text, "▶ .").split("▶ ")[1].split()[0]
+            return kind, here.app.screen.query_one(Input).value
+
+        await here.settle()
+        (rows.parent / "rows.md").touch()
+        assert await marked("x") == (".md", "rows-2.md")
+        assert await marked("down") == (".csv", "rows-2.csv")
+        assert await marked("tab", "tab") == (".txt", "rows-2.txt")
+        assert await marked("shift+tab", "up") == (".csv", "rows-2.csv")
+        assert await marked("up", "up") == (".plan.yaml", "rows-2.plan.yaml")
+        assert await marked("down", "home", "a") == (".md", "arows-2.md")
+        assert await marked("down", "b") == (".csv", "abrows-2.csv"), "typed where it was"
+        assert await marked("end", "ctrl+u", *"n.pdf", "up") == (".plan.yaml", "n.pdf.plan.yaml")
+        lines = (await here.settle()).splitlines()
+        at = next(n for n, line in enumerate(lines) if ".json" in line)
+        await here.pilot.click(offset=(lines[at].index("everything"), at))
+        assert await marked() == (".json", "n.pdf.json")
+        await here.press("enter")
+        assert (rows.parent / "n.pdf.json").read_text(encoding="utf-8").startswith("{")
+
+
+async def test_a_key_right_after_the_one_that_opens_the_sheet_moves_the_mark(
+    facts: Catalog,
+) -> None:
+    async with seat(figures("acme-tall"), lambda: facts) as here:
+        await here.settle()
+        assert "▶ .json" in await here.press("x", "down", "tab")
 
 
 async def test_a_picture_is_of_the_screen_not_of_the_sheet(facts: Catalog, tmp_path: Path) -> None:
