@@ -83,9 +83,7 @@ def lines(page: Page, stance: Stance, width: int, height: int) -> tuple[Line, ..
     saving, rest = _saving(page, stance, room), _rest(page, stance, room)
     under = _under(page, stance, half)
     taken = len(head) + LABEL + len(under) + len(saving)
-    while rest and taken + ROWS + len(rest) > height and max(rank for rank, _ in rest):
-        rest.remove(max(rest, key=lambda each: each[0]))
-    kept = [line for _, line in rest]
+    kept = _kept(rest, height - taken - ROWS)
     figures = _figures(page, stance, half, height - taken - len(kept))
     if taken - LABEL + len(figures) + len(kept) < height:
         figures.insert(LABEL, ())
@@ -107,7 +105,7 @@ def markdown(page: Page, stance: Stance) -> str:
     rows = [f"| {' | '.join((name, *told))} |" for name, told in table.items() if told]
     rows.insert(1, f"|{' --- |' * (len(sides) + 1)}")
     name = page.title if page.model is None else f"{page.model}, {page.title}"
-    notes = (*_saving(page, stance, ENOUGH), *(line for _, line in _rest(page, stance, ENOUGH)))
+    notes = (*_saving(page, stance, ENOUGH), *_kept(_rest(page, stance, ENOUGH), ENOUGH))
     head = f"**{name}**: {plain(_volume(page, ENOUGH)).strip()}"
     return "\n".join((head, "", *rows, "", *(f"- {plain(line).strip()}" for line in notes), ""))
 
@@ -262,17 +260,27 @@ def _grade(wait: Wait | None) -> str:
 # --- below the figures ------------------------------------------------------------------
 
 
-def _rest(page: Page, stance: Stance, room: int) -> list[tuple[int, Line]]:
-    """Lines with ranks: what has the highest goes first where there is no room, 0 never."""
-    made = [(1, line) for line in _missing(page, room)]
-    made += [(2, line) for line in _guardrails(page, room)]
-    made += [(3, line) for line in _spent(page, room)]
-    made += [(4, line) for line in _changes(page, room)]
-    made += [(5, line) for line in _credits(page, stance, room)]
+def _rest(page: Page, stance: Stance, room: int) -> list[tuple[int, Sequence[Line]]]:
+    """Statements with ranks: what has the lowest stays where there is little room, 0 always."""
+    made: list[tuple[int, Sequence[Line]]] = [(1, said) for said in _missing(page, room)]
+    made += [(2, [line]) for line in _guardrails(page, room)]
+    made += [(3, [line]) for line in _spent(page, room)]
+    made += [(4, [line]) for line in _changes(page, room)]
+    made += [(5, [line]) for line in _credits(page, stance, room)]
     if len(PROMISE) <= room:
-        made.append((6, (Piece(PROMISE, Tone.MUTED),)))
-    made.append((0, _basis(page, stance, room)))
+        made.append((6, [(Piece(PROMISE, Tone.MUTED),)]))
+    made.append((0, [_basis(page, stance, room)]))
     return made
+
+
+def _kept(rest: Sequence[tuple[int, Sequence[Line]]], height: int) -> list[Line]:
+    """Those with room, the lowest rank first: whole or not at all, in the order they came in."""
+    kept = set()
+    for place, (rank, said) in sorted(enumerate(rest), key=lambda each: each[1][0]):
+        if not rank or len(said) <= height:
+            height -= len(said)
+            kept.add(place)
+    return [line for place, (_, said) in enumerate(rest) if place in kept for line in said]
 
 
 PROMISE = "A finish before a batch's window is likely, never promised by a vendor."
@@ -327,14 +335,14 @@ def _shorter(wait: Wait | None) -> Iterator[str]:
     yield f"{by}, {_grade(wait)}"
 
 
-def _missing(page: Page, room: int) -> Iterator[Line]:
+def _missing(page: Page, room: int) -> Iterator[tuple[Line, ...]]:
     """Why it may not be possible at all."""
     sides = [page.realtime, *([page.other] if page.other is not None else [])]
     waits = [wait for side in sides for _, wait in side.waits if wait is not None]
     gates = (gate.message for wait in waits for gate in wait.option.gates)
     gaps = (gap for side in sides for gap in side.gaps)
     for text in list(dict.fromkeys((*gaps, *gates)))[:MOST_GAPS]:
-        yield from _fold(f"✗ {text}", room, Tone.BAD)
+        yield _fold(f"✗ {text}", room, Tone.BAD)
 
 
 MOST_GAPS = 2

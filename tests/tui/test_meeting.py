@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
@@ -129,6 +130,18 @@ def test_it_pushes_nothing_out_that_has_to_stay(width: int, height: int, paged: 
     for each in ("█", "low $", "Waiting saves $", "95 % by", "grade D", "prices"):
         assert (each in text) == (each in without)
         assert each in text
+
+
+def test_what_has_no_room_goes_as_a_whole(paged: Paged) -> None:
+    """A reason in two lines is never half of one: the guardrails have the line that is left."""
+    page = paged(BROKEN)
+    side = replace(page.realtime, gaps=("sort tickets has no price, " + "for one reason " * 5,))
+    page = replace(page, realtime=side)
+    whole = said(page, 80, 40)
+    assert "✗ sort tickets" in whole
+    room = next(height for height in range(10, 40) if "Guardrails" in said(page, 80, height))
+    assert "reason" not in said(page, 80, room)
+    assert said(page, 80, room + 2).count("reason") == whole.count("reason")
 
 
 def test_it_is_on_the_page_of_all_jobs_alone(paged: Paged) -> None:
