@@ -46,6 +46,11 @@ class Wait:
     option: Option
 
 
+def month_limit(wait: Wait | None) -> int | None:
+    """US dollars that the usage tier may spend in a month; None: not known, or no limit."""
+    return None if wait is None else wait.option.usd_month
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A model and lane beside the budgeted one; `none` says why it has no figures."""
@@ -267,6 +272,7 @@ def _warnings(whole: Budget, made: Sequence[JobAnswer], evidence: Freshness) -> 
                 f"{each.forecast.line.name}: the answer length is assumed, and most of the cost "
                 "hangs on it: give output-tokens or output-sample"
             )
+    yield from budget.over_limits((each.forecast, month_limit(each.wait)) for each in made)
     yield from evidence.warnings
     yield from evidence.refusals
 

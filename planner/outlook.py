@@ -99,6 +99,12 @@ class Side:
     gaps: tuple[str, ...] = ()
     """Why rows without a price are in no figure."""
 
+    @property
+    def over_limits(self) -> tuple[str, ...]:
+        """Which months are over what a usage tier may spend, a sentence for each vendor."""
+        limits = (budgets.month_limit(wait) for _, wait in self.waits)
+        return tuple(budget.over_limits(zip(self.forecasts, limits, strict=True)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:

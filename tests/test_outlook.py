@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from planner import budget_file, budgets, catalog, outlook, pipeline
 from planner.decision.forecast import Spread
+from planner.decision.requirements import Requirements
 from planner.job import Job, Output
-from planner.money import difference
+from planner.money import Usd, difference, dollars
 from planner.outlook import Agenda, Page, Question
+from planner.tui import meeting
 from planner.workload.sizes import End
 from tests.answers import NOW
 
@@ -183,6 +185,29 @@ def test_twice_the_rows_wait_as_the_limits_have_it(agenda: Agenda) -> None:
     assert one.option.finish.p95 is not None
     assert more.option.finish.p95 is not None
     assert more.option.finish.p95 > one.option.finish.p95
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_a_month_over_what_the_tier_may_spend_is_told(facts: Catalog, *, over: bool) -> None:
+    """One run is within either limit."""
+    job = Job(rows=12480, input_tokens=1180, output=Output(tokens=220), models=("acme-tall",))
+    measured = pipeline.measure(facts, job)
+    cost = pipeline.estimate(facts, measured, job, now=NOW, on=ON).option("acme-tall/plain").cost
+    assert cost is not None
+    month = cost.expected * 22
+    limit = int(month) if over else int(month) + 1
+    job = replace(job, requirements=Requirements(limits=(("usd_month", limit),)))
+    found = pipeline.estimate(facts, pipeline.measure(facts, job), job, now=NOW, on=ON)
+    shown = page(outlook.of_estimate(found, name="figures", runs=22))
+    said = (
+        f"acme (plain): 2026-12 comes to {dollars(Usd(month))}, over the tier's monthly spend "
+        f"limit of ${limit:,} (and 11 more months)"
+    )
+    assert shown.realtime.over_limits == ((said,) if over else ())
+    assert shown.other is not None
+    assert shown.other.over_limits == (), "batch is half of it"
+    text = meeting.markdown(shown, meeting.Stance())
+    assert (said in text) is over
 
 
 def test_a_planned_job_costs_a_month_what_its_runs_cost(facts: Catalog) -> None:

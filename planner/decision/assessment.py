@@ -174,6 +174,7 @@ def _rescue(
         grade=batch.schedule.grade,
         verdict=Verdict.MEETS,
         risks=tuple(_rescue_risks(batch, base)),
+        usd_month=_least_month(batch, base),
     )
 
 
@@ -244,7 +245,14 @@ def _split(case: Case, batch: Single, base: Single, first: int, deadline: float)
         risks=(
             f"{counted(first, 'row')} in realtime, {rest:,} in batch, from two pools of limits",
         ),
+        usd_month=_least_month(batch, base),
     )
+
+
+def _least_month(*lanes: Single) -> int | None:
+    """What may be spent in a month where several lanes are used: the least that is known."""
+    limits = (each.offer.limits.usd_month for each in lanes)
+    return min((each for each in limits if each is not None), default=None)
 
 
 def _later_of(paced: Finish, batch: Finish) -> Finish:

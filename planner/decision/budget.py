@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Literal
 
 from planner.decision.forecast import Driver, Figure, after, ends_of, summed
 from planner.money import ZERO, Usd, difference, dollars, plus, scaled, total
-from planner.words import portion
+from planner.words import counted, portion
 from planner.workload.sizes import End
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from planner.decision.forecast import Forecast, Line, Part
 
@@ -42,6 +42,34 @@ class Swing:
     def width(self) -> Usd:
         """US dollars between its ends."""
         return difference(self.high, self.low)
+
+
+# --- what vendors let an account spend --------------------------------------------------
+
+
+def over_limits(jobs: Iterable[tuple[Forecast, int | None]]) -> Iterator[str]:
+    """Where a month of a vendor is over what its usage tier may spend, a sentence for each vendor.
+
+    `jobs` are forecasts of one period, each with the limit in US dollars a month that it runs
+    under. Jobs at one vendor draw on one limit; under another one (another tier) they are taken
+    to be another account's. Credits are left aside: they pay, and lift no limit.
+    """
+    accounts: dict[tuple[str, int], list[Forecast]] = {}
+    for each, limit in jobs:
+        if limit is not None:
+            accounts.setdefault((each.line.model.provider, limit), []).append(each)
+    for (provider, limit), found in accounts.items():
+        costs = zip(*(each.months for each in found), strict=True)
+        months = [(month[0].month, total(each.cost for each in month)) for month in costs]
+        over = [(day, cost) for day, cost in months if cost > limit]
+        if over:
+            day, cost = over[0]
+            more = f" (and {counted(len(over) - 1, 'more month')})" if len(over) > 1 else ""
+            lanes = ", ".join(dict.fromkeys(each.line.lane for each in found))
+            yield (
+                f"{provider} ({lanes}): {day:%Y-%m} comes to {dollars(cost)}, over the tier's "
+                f"monthly spend limit of ${limit:,}{more}"
+            )
 
 
 # --- the budget -------------------------------------------------------------------------

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from planner.catalog import prices, support
 from planner.decision.timing import NO_FINISH, Finish, Probability
 from planner.errors import UnknownFactError
+from planner.money import dollars, times
+from planner.words import counted
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -81,6 +83,24 @@ class Option:
     gates: tuple[Gate, ...] = ()
     risks: tuple[str, ...] = ()
     dominated: bool = False
+    usd_month: int | None = None
+    """US dollars that its usage tier may spend in a month; None: not known, or no limit."""
+
+    def over_month(self, runs: int) -> str | None:
+        """Why its usage tier does not let it run so often a month.
+
+        None where it does or nobody says, and where a gate keeps even one run from it.
+        """
+        gated = any(not gate.missing_fact for gate in self.gates)
+        if gated or self.cost is None or self.usd_month is None:
+            return None
+        month = times(self.cost.expected, runs)
+        if month <= self.usd_month:
+            return None
+        return (
+            f"{counted(runs, 'run')} a month come to {dollars(month)}, over the tier's monthly "
+            f"spend limit of ${self.usd_month:,}"
+        )
 
     @property
     def complexity(self) -> int:

@@ -75,6 +75,7 @@ class Single:
             verdict=self._verdict(p, deadline),
             gates=self.gates,
             risks=tuple(self._risks(deadline)),
+            usd_month=offer.limits.usd_month,
         )
 
     @property

@@ -341,7 +341,8 @@ def _missing(page: Page, room: int) -> Iterator[tuple[Line, ...]]:
     waits = [wait for side in sides for _, wait in side.waits if wait is not None]
     gates = (gate.message for wait in waits for gate in wait.option.gates)
     gaps = (gap for side in sides for gap in side.gaps)
-    for text in list(dict.fromkeys((*gaps, *gates)))[:MOST_GAPS]:
+    over = (said for side in sides for said in side.over_limits)
+    for text in list(dict.fromkeys((*gaps, *gates, *over)))[:MOST_GAPS]:
         yield _fold(f"✗ {text}", room, Tone.BAD)
 
 

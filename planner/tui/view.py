@@ -149,8 +149,11 @@ def _figures(best: Option, demand: Requirements, runs: int | None) -> Iterator[L
     short = cost
     if runs is not None:
         month = dollars(times(best.cost.expected, runs))
-        short = (*cost, Piece("   "), Piece(month, Tone.STRONG), Piece(" a month"))
-        cost = (*short, Piece(f" of {runs:,} runs", Tone.MUTED))
+        over = best.over_month(runs) is not None
+        limit = Piece(f", over the tier's ${best.usd_month:,}" if over else "", Tone.WARN)
+        monthly = (*cost, Piece("   "), Piece(month, Tone.STRONG), Piece(" a month"))
+        short = (*monthly, limit)
+        cost = (*monthly, Piece(f" of {runs:,} runs", Tone.MUTED), limit)
     spread = (
         Piece(f" ({dollars(best.cost.low)} to {dollars(best.cost.high)})", Tone.MUTED)
         if best.cost.low != best.cost.high
@@ -269,18 +272,19 @@ def why(
 
     `brief` leaves out what the band above says already; `closer` is what a search found.
     """
-    return tuple(_why(answer.estimate, answer.estimate.option(option_id), closer, brief=brief))
+    return tuple(_why(answer, answer.estimate.option(option_id), closer, brief=brief))
 
 
 def _why(
-    estimate: Estimate, option: Option, closer: Closer | None, *, brief: bool
+    answer: Answer, option: Option, closer: Closer | None, *, brief: bool
 ) -> Iterator[Paragraph]:
+    estimate = answer.estimate
     choice = next(each for each in estimate.decision.models if each.model == option.model)
     if not (brief and option.id == choice.choice):
         yield _verdict(estimate, choice, option)
-    for warning in estimate.warnings[:1]:
+    for warning in (*_over_month(answer, option), *estimate.warnings[:1]):
         yield paragraph(keyed(warning), Tone.WARN, mark="! ")
-    yield from _needs(choice, closer)
+    yield from _needs(estimate, choice, closer)
     yield from (paragraph(keyed(gate.message), mark="✗ ") for gate in option.gates[1:])
     yield from _switch(estimate, option)
     yield from _sum(option)
@@ -299,7 +303,15 @@ def _why(
     yield paragraph(LEFT_OUT, Tone.MUTED)
 
 
-def _needs(choice: ModelChoice, closer: Closer | None) -> Iterator[Paragraph]:
+def _over_month(answer: Answer, option: Option) -> Iterator[str]:
+    """That the usage tier does not let the option run as often a month as is asked."""
+    runs = answer.inputs.runs
+    said = None if runs is None else option.over_month(runs)
+    if said is not None:
+        yield said
+
+
+def _needs(estimate: Estimate, choice: ModelChoice, closer: Closer | None) -> Iterator[Paragraph]:
     """What the next cheaper lane would need, then what else would change the choice."""
     if closer is None:
         return
@@ -313,8 +325,10 @@ def _needs(choice: ModelChoice, closer: Closer | None) -> Iterator[Paragraph]:
         found = wins.pop(cheaper.id, None)
         said = " · ".join(found) if found else "no one change that was tried makes it the choice"
         yield _change(f"for {lane_of(cheaper)}: ", said)
+    asked = estimate.job.requirements.deadline is not None
+    nothing = "nothing meets it: " if asked else "no lane can run it: "
     for id_, found in wins.items():
-        name = "nothing meets it: " if id_ is None else f"for {id_.rpartition('/')[2]}: "
+        name = nothing if id_ is None else f"for {id_.rpartition('/')[2]}: "
         yield _change(name, " · ".join(found))
     if closer.waiting is not None:
         yield paragraph(worth(closer.waiting), mark="· ")
@@ -420,10 +434,11 @@ def explanation(
     answer: Answer, option_id: str, closer: Closer | None = None
 ) -> tuple[Paragraph, ...]:
     """One option: arithmetic, time, probability, gates, risks, evidence, assumptions."""
-    return tuple(_explanation(answer.estimate, answer.estimate.option(option_id), closer))
+    return tuple(_explanation(answer, answer.estimate.option(option_id), closer))
 
 
-def _explanation(estimate: Estimate, option: Option, closer: Closer | None) -> Iterator[Paragraph]:
+def _explanation(answer: Answer, option: Option, closer: Closer | None) -> Iterator[Paragraph]:
+    estimate = answer.estimate
     choice = next(each for each in estimate.decision.models if each.model == option.model)
     mark, word, tone = sign(option, asked=estimate.job.requirements.deadline is not None)
     yield Paragraph(
@@ -434,11 +449,11 @@ def _explanation(estimate: Estimate, option: Option, closer: Closer | None) -> I
     )
     yield from _cost(estimate, option)
     yield from _time(estimate, option)
-    changes = list(_needs(choice, closer))
+    changes = list(_needs(estimate, choice, closer))
     if changes:
         yield from _heading("What would change the choice")
         yield from changes
-    yield from _list("Risks", option.risks)
+    yield from _list("Risks", (*_over_month(answer, option), *option.risks))
     yield from _list("Warnings", estimate.warnings)
     yield from _list("Assumed", estimate.assumptions)
     yield from _evidence(estimate, option)

@@ -225,6 +225,29 @@ def test_a_run_that_is_not_possible_is_told(budget: Callable[..., str], ask: Ask
     assert json.loads(ask("budget", budget(ARGON), "--format", "json").out)["warnings"] == []
 
 
+OVER = "google (standard): 2026-12 comes to ${}.00, over the tier's monthly spend limit of ${}"
+
+
+@pytest.mark.parametrize("limit", [180, 179])
+def test_months_over_what_the_tier_may_spend_are_told(
+    budget: Callable[..., str], ask: Ask, limit: int
+) -> None:
+    """A run is $3 to $6 and within either limit; 30 of them are $180 from December on."""
+    file = budget(ARGON.replace("30}", f"30, limits: {{usd_month: {limit}}}}}"))
+    found = json.loads(ask("budget", file, "--format", "json").out)
+    said = [f"{OVER.format(180, 179)} (and 10 more months)"]
+    assert found["warnings"] == (said if limit < 180 else [])
+
+
+def test_the_jobs_at_one_vendor_draw_on_one_monthly_limit(
+    budget: Callable[..., str], ask: Ask
+) -> None:
+    """Each is $180 a month, the vendor's lowest tier may spend $250."""
+    second = ARGON[ARGON.index("  - {name") :].replace("argon,", "more,", 1)
+    found = json.loads(ask("budget", budget(ARGON + second), "--format", "json").out)
+    assert found["warnings"] == [f"{OVER.format(360, 250)} (and 10 more months)"]
+
+
 def test_own_prices_are_held_against_the_list(
     tmp_path: Path, budget: Callable[..., str], ask: Ask
 ) -> None:

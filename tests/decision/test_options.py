@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from planner.catalog import prices
 from planner.decision.assessment import Assessment, every_option
-from planner.decision.options import Option, Verdict, offers
+from planner.decision.options import Gate, Option, Verdict, offers
 from planner.decision.requirements import Latency
 from planner.decision.single import HOPELESS, verdict
 from planner.decision.timing import Finish, Probability
 from planner.errors import UnknownFactError
 from planner.money import Usd
+from tests.decision import builders
 from tests.decision.builders import (
     HOUR,
     NOW,
@@ -553,6 +554,40 @@ def test_a_split_whose_slow_part_is_unknown_is_unknown(facts: Catalog) -> None:
     own = (("rpm", 10), ("usd_month", 10_000))
     found = assessed(facts, slow, demand(2 * HOUR, limits=own))["whenever|plain"]
     assert (found.p_deadline, found.verdict) == (None, Verdict.UNKNOWN)
+
+
+# --- a month of runs ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        (4, None),
+        (
+            5,
+            "5 runs a month come to $125.00, over the tier's monthly spend limit of $100",
+        ),
+    ],
+)
+def test_so_many_runs_are_held_against_what_the_tier_may_spend(runs: int, said: str | None) -> None:
+    assert builders.option("plain", 25, usd_month=100).over_month(runs) == said
+
+
+def test_no_limit_no_cost_and_a_gate_say_nothing_of_a_month() -> None:
+    gate = Gate(code="monthly-limit", message="$200.00 expected is over the limit")
+    assert builders.option("plain", 25).over_month(1000) is None
+    assert builders.option("plain", None, usd_month=100).over_month(1000) is None
+    assert builders.option("plain", 200, usd_month=100, gates=(gate,)).over_month(1) is None
+    unknown = replace(gate, missing_fact=True)
+    assert builders.option("plain", 200, usd_month=100, gates=(unknown,)).over_month(1) is not None
+
+
+def test_every_option_knows_what_its_tier_may_spend(facts: Catalog) -> None:
+    wanted = demand(4 * HOUR, tiers=((None, "high"),), limits=(("usd_month", 10**9),))
+    found = assessed(facts, job(rows=50_000), wanted)
+    said = {name: each.usd_month for name, each in found.items()}
+    assert [said[name] for name in ("plain", "heap", "heap>plain")] == [10**9] * 3
+    assert said["quick"] == 100_000, "own limits are not those of another realtime lane"
 
 
 @given(st.integers(1, 300_000), st.floats(600, 5 * 86_400), st.sampled_from(["tall", "reserved"]))

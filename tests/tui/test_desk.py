@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from planner import pipeline
+from planner.decision.flips import Flip
 from planner.decision.matrix import cheaper_short
 from planner.errors import InputError, PlannerError
 from planner.job import Job, Output
-from planner.tui.desk import Desk, Preview
+from planner.tui.desk import Closer, Desk, Preview
 from planner.tui.forms import with_prompt
 from planner.tui.pieces import plain
 from planner.tui.session import DEADLINES, Inputs
@@ -256,3 +257,31 @@ def test_why_says_what_the_next_cheaper_lane_would_need(facts: Catalog) -> None:
     assert condition(flip) in told
     later = here.answer(measured(facts, job), Inputs(deadline=flip.at + 1))
     assert later.estimate.decision.choice == cheaper.id
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_runs_over_what_the_tier_may_spend_in_a_month_are_told(
+    facts: Catalog, *, over: bool
+) -> None:
+    """In the band, beside the option and in full: $5,000 a month is what the lowest tier may."""
+    id_ = "acme-tall/heap"
+    counted = measured(facts, figures("acme-tall"))
+    once = desk(facts).answer(counted, Inputs()).estimate.option(id_)
+    assert once.cost is not None
+    assert once.usd_month is not None
+    runs = int(once.usd_month / once.cost.expected) + over
+    answer = desk(facts).answer(counted, Inputs(runs=runs))
+    said = f"{runs} runs a month come to "
+    for shown in (why(answer, id_), explanation(answer, id_)):
+        assert any(said in plain(each.body) for each in shown) is over
+    lines = band(answer, "acme-tall", {}, 160).lines
+    assert ("over the tier's $5,000" in plain(lines[1])) is over
+
+
+def test_without_a_deadline_nothing_is_there_to_be_met(facts: Catalog) -> None:
+    flip = Flip(input="volume", at=70_000, rising=True, choice=None)
+    for deadline, said in ((None, "no lane can run it"), (HOUR, "nothing meets it")):
+        answer = answered(facts, figures("acme-tall", deadline=deadline))
+        closer = Closer(flips=(flip,), waiting=None)
+        shown = [plain(each.body) for each in why(answer, "acme-tall/heap", closer)]
+        assert f"{said}: from 70,000 rows" in shown
