@@ -38,15 +38,15 @@ AIMOCK = Path(sys.prefix) / "node/node_modules/@copilotkit/aimock/dist/cli.js"
 LISTENING = "listening on http://127.0.0.1:"
 
 
-@pytest.fixture(scope="module")
-def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """Its port."""
+@pytest.fixture
+def aimock(tmp_path: Path) -> Iterator[int]:
+    """Its port. Started anew for each test: a plan is found again where it was sent before."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("no Node (`node`) on this machine")
     if not AIMOCK.is_file():
         pytest.skip("aimock is not installed (`make test-all` does it, with npm)")
-    fixtures = tmp_path_factory.mktemp("aimock") / "none.json"
+    fixtures = tmp_path / "none.json"
     fixtures.write_text('{"fixtures": []}')
     command = [node, str(AIMOCK), "--port", "0", "--fixtures", str(fixtures)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -129,7 +129,7 @@ class Elsewhere(World):
 
 @contextmanager
 def elsewhere(job: Made, folder: Path, port: int, *, lose: int = 0) -> Iterator[Elsewhere]:
-    """A job at aimock, which was started anew in all but name: its files have our names."""
+    """A job at aimock."""
     with proxy(port, lose) as url, Elsewhere(job, folder) as world:
         world.url = url
         # Its clock is the machine's, and a batch made before its intent is not ours.
@@ -150,10 +150,9 @@ def batches(port: int) -> list[dict[str, Any]]:
     return found
 
 
-def paid(port: int, before: int) -> Counter[str]:
-    """How many batches were made of each shard, besides those that were there before."""
-    new = batches(port)[: len(batches(port)) - before]
-    files = [got(port, f"/v1/files/{each['input_file_id']}/content") for each in new]
+def paid(port: int) -> Counter[str]:
+    """How many batches were made of each shard."""
+    files = [got(port, f"/v1/files/{each['input_file_id']}/content") for each in batches(port)]
     return Counter(hashlib.sha256(each).hexdigest() for each in files)
 
 
@@ -161,11 +160,10 @@ def paid(port: int, before: int) -> Counter[str]:
 def test_each_shard_is_paid_once_whatever_is_lost(
     aimock: int, job: Made, tmp_path: Path, lose: int
 ) -> None:
-    before = len(batches(aimock))
     with elsewhere(job, tmp_path, aimock, lose=lose) as world:
         step = world.run(on_unknown="rearm")
         assert (step.over, world.kinds().count("adopted")) == ("done", lose)
-        assert paid(aimock, before) == {each.sha256: 1 for each in job.shards}
+        assert paid(aimock) == {each.sha256: 1 for each in job.shards}
         rows = world.output()
     assert [row["key"] for row in rows] == [f"k{number}" for number in range(5)]
     assert {(row["outcome"], row["text"]) for row in rows} == {
@@ -187,9 +185,8 @@ def test_every_other_end_leaves_each_row_with_its_own(
 ) -> None:
     """Here a failed batch has a file of errors, and an expired or cancelled one no file at all."""
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"x-aimock-batch-outcome: {status}")
-    before = len(batches(aimock))
     with elsewhere(job, tmp_path, aimock) as world:
         assert world.run().over is not None
         assert {row["outcome"] for row in world.output()} == {outcome}
         assert len(world.output()) == 5
-    assert paid(aimock, before) == {each.sha256: 1 for each in job.shards}
+    assert paid(aimock) == {each.sha256: 1 for each in job.shards}
