@@ -51,18 +51,18 @@ class Screen(Protocol):
         self,
         job: Job | None,
         *,
-        catalog_loader: Callable[[], Catalog],
         clock: Clock,
         on: date | None,
         taught: Callable[[], tuple[tuple[FinishedJob, ...], Known | None]],
         same: tuple[str, ...],
+        pricing: tuple[Path, ...],
         place: str,
         budget: Path | None,
     ) -> int:
         """Open on a job, or on the welcome; the exit code.
 
         `taught` is asked with each count, `same` are flags that hold for every answer whatever
-        is asked on the screen.
+        is asked on the screen, `pricing` the folders of own prices that were named.
         """
 
 
@@ -123,11 +123,11 @@ def open_screen(
     stated = "workload" in arguments or "rows" in arguments
     return screen(
         job_of(arguments, now) if stated else None,
-        catalog_loader=lambda: catalog_of(arguments),
         clock=clock,
         on=as_of(arguments, now) if "as_of" in arguments else None,
         taught=lambda: (history_of(arguments), known_of(arguments, clock())),
         same=tuple(_same(arguments)),
+        pricing=(Path(arguments["pricing"]),) if "pricing" in arguments else (),
         place=place,
         budget=budget,
     )

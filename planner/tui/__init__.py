@@ -22,32 +22,35 @@ if TYPE_CHECKING:
 def run(
     job: Job | None,
     *,
-    catalog_loader: Callable[[], Catalog],
     clock: Callable[[], datetime],
     on: date | None = None,
     taught: Callable[[], tuple[tuple[FinishedJob, ...], Known | None]] = lambda: ((), None),
     same: tuple[str, ...] = (),
+    pricing: tuple[Path, ...] = (),
     place: str = "plan",
     budget: Path | None = None,
 ) -> int:
     """Open the screens on a job (None: ask what to run); the exit code, 70 after a defect.
 
-    `catalog_loader` is called once, after the first paint, in a thread; its PlannerError is
-    shown on the screen. `taught` is asked with each count: the batches that ended, and what is
+    The catalog is loaded once, after the first paint, in a thread; its PlannerError is shown on
+    the screen. `taught` is asked with each count: the batches that ended, and what is
     known of answers. `on` is the day prices are asked as of (None: the clock's),
-    `same` the flags that hold for every command that is shown. `place` is plan, models, jobs or
+    `same` the flags that hold for every command that is shown, `pricing` the folders of own prices
+    that were named. `place` is plan, models, jobs or
     budget; `budget` a budget file to talk about.
     """
+    from planner import catalog
     from planner.tui import memory
     from planner.tui.app import PlannerApp
     from planner.tui.desk import Desk
 
     desk = Desk(
-        catalog_loader=lasting(catalog_loader),
+        catalog_loader=lasting(lambda: catalog.load(overlays=catalog.own_overlays(*pricing))),
         clock=clock,
         on=on,
         taught=taught,
         same=same,
+        pricing=pricing,
         memory=memory.of_this_machine(),
     )
     app = PlannerApp(desk, job, place=place.capitalize(), budget=budget)

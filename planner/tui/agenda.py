@@ -128,7 +128,7 @@ def _catalogs(read: Read, desk: Desk) -> tuple[Catalog, Catalog]:
     """With everybody's own prices on top, and as the vendors publish them."""
     from planner import catalog
 
-    named = [read.beside(each) for each in read.file.pricing]
-    if not named:
+    overlays = catalog.own_overlays(*map(read.beside, read.file.pricing), *desk.pricing)
+    if not overlays:
         return desk.catalog(), desk.catalog()
-    return catalog.load(overlays=catalog.own_overlays(*named)), catalog.load()
+    return catalog.load(overlays=overlays), catalog.load()

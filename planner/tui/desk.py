@@ -107,10 +107,15 @@ class Desk:
         measure: Callable[[Catalog, Job, Progress | None], Measured] | None = None,
         memory: Memory = FORGETFUL,
         same: tuple[str, ...] = (),
+        pricing: tuple[Path, ...] = (),
     ) -> None:
-        """`taught`: batches that ended and what is known of answers, asked with each count."""
+        """`taught`: batches that ended and what is known of answers, asked with each count.
+
+        `pricing`: folders of own prices that the catalog has on top, besides the user's own.
+        """
         self.memory = memory
         self.same = same
+        self.pricing = pricing
         self._clock = clock
         self._start: datetime | None = None
         self._kept: Assessments | None = None

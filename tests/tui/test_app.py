@@ -123,12 +123,12 @@ async def crashed(facts: Catalog, apps: list[PlannerApp], *, thread: bool) -> No
                 break
 
 
-def test_run_hands_the_exit_code_on(facts: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_hands_the_exit_code_on(monkeypatch: pytest.MonkeyPatch) -> None:
     for code in (None, 0, DEFECT):
         monkeypatch.setattr(
             PlannerApp, "run", lambda self, code=code: setattr(self, "_return_code", code)
         )
-        asked = tui.run(None, catalog_loader=lambda: facts, clock=lambda: NOW, on=None)
+        asked = tui.run(None, clock=lambda: NOW, on=None)
         assert asked == (code or 0)
 
 

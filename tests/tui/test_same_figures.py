@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from planner import cli, outlook, pipeline
+from planner import catalog, cli, outlook, pipeline
 from planner.decision.turnaround import FinishedJob
 from planner.handoff import learned
 from planner.handoff.ledger import Ledger
 from planner.money import plain
 from planner.report import answers
+from planner.report import budget as report
 from planner.tui.agenda import Source
 from planner.tui.desk import Desk
 from planner.tui.session import Inputs
@@ -79,8 +80,11 @@ def opened(monkeypatch: Patch, *arguments: str) -> tuple[Job | None, Desk, dict[
         for stream in (sys.stdin, sys.stdout):
             patch.setattr(stream, "isatty", lambda: True)
         assert cli.main(list(arguments), clock=lambda: NOW, screen=screen) == 0
-    wanted = ("catalog_loader", "clock", "on", "taught", "same")
-    return seen["job"], Desk(**{name: seen[name] for name in wanted}), seen
+    wanted = ("clock", "on", "taught", "same", "pricing")
+    stated = {name: seen[name] for name in wanted}
+    overlays = catalog.own_overlays(*seen["pricing"])
+    desk = Desk(catalog_loader=lambda: catalog.load(overlays=overlays), **stated)
+    return seen["job"], desk, seen
 
 
 @pytest.mark.parametrize("history", ["the ledger's", "a file's", "none"])
@@ -123,3 +127,36 @@ def test_a_budget_spends_the_same(data: Path, ask: Ask, monkeypatch: Patch, tmp_
     assert plain(actual.budgeted) == theirs["budgeted"]
     assert plain(page.budget.total.expected) == told["total"]["expected"]
     assert page.budget.total == page.other.period if page.other else None
+
+
+OWN = """
+schema: 1
+provider: anthropic
+sources:
+  contract: {url: "https://example.com/contract", read: 2026-11-01}
+models:
+  claude-haiku-5-5:
+    prices:
+      - {source: contract, rates: {input: 0.05, output: 0.25}}
+"""
+
+
+@pytest.mark.parametrize("place", ["of the file", "of a flag"])
+def test_own_prices_are_no_list_prices(
+    ask: Ask, monkeypatch: Patch, tmp_path: Path, place: str
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "anthropic.yaml").write_text(OWN, encoding="utf-8")
+    path = tmp_path / "budget.yaml"
+    named = "pricing: [own]\n" if place == "of the file" else ""
+    path.write_text(f"budget: 1\nfrom: 2026-11\n{TAGGED}{named}", encoding="utf-8")
+    flag = () if named else ("--pricing", str(own))
+    told = json.loads(ask("budget", str(path), *flag, "--format", "json").out)
+    _, desk, seen = opened(monkeypatch, str(path), *flag)
+    answer = Source(file=seen["budget"]).budget(desk)
+    shown = json.loads(report.BUDGET["json"](answer))
+    assert shown["total"] == told["total"]
+    assert shown["jobs"] == told["jobs"]
+    listed = json.loads(ask("budget", str(path), "--format", "json").out) if flag else None
+    assert listed is None or listed["total"] != told["total"], "own prices decide the total"
