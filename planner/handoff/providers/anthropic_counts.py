@@ -1,4 +1,4 @@
-"""Anthropic's own count of a text's tokens: free, and the text leaves this machine."""
+"""Anthropic's own count of a text's tokens, which is free."""
 
 from __future__ import annotations
 
@@ -6,39 +6,23 @@ from typing import TYPE_CHECKING
 
 from planner.handoff.providers import anthropic_wire as words
 from planner.handoff.providers import wire
-from planner.handoff.vendor import AmbiguousError
 
 if TYPE_CHECKING:
+    import httpx2
+
     from planner.handoff.keys import Key
 
 
-class AnthropicCounts:
-    """The vendor, under one key."""
+def open_counts(key: Key | None, base_url: str | None) -> wire.TextCounts:
+    """The vendor's counts under a key, the found one by default."""
+    key = key or words.key()
+    account = words.whose(key, base_url)
+    client = words.client(key, base_url)
 
-    def __init__(self, key: Key, base_url: str | None) -> None:
-        self.account = words.whose(key, base_url)
-        self._client = words.client(key, base_url)
-        self._line = wire.Line(words.WORDS, key)
+    def ask(model: str, text: str) -> httpx2.Response:
+        found: httpx2.Response = client.messages.with_raw_response.count_tokens(
+            model=model, messages=[{"role": "user", "content": text}], timeout=wire.PATIENCE
+        ).http_response
+        return found
 
-    def count(self, model: str, text: str) -> int:
-        """Tokens of one user message with that text, its frame included."""
-        found, _ = self._line.object(
-            lambda: (
-                self._client.messages.with_raw_response.count_tokens(
-                    model=model, messages=[{"role": "user", "content": text}], timeout=wire.PATIENCE
-                ).http_response
-            )
-        )
-        tokens = wire.count(found, "input_tokens")
-        if not tokens:
-            raise AmbiguousError("Anthropic was reached, and what came back is no count")
-        return tokens
-
-    def close(self) -> None:
-        """Let connections go."""
-        self._client.close()
-
-
-def open_counts(key: Key | None, base_url: str | None) -> AnthropicCounts:
-    """Anthropic's counts under a key, the found one by default."""
-    return AnthropicCounts(key or words.key(), base_url)
+    return wire.TextCounts(wire.Line(words.WORDS, key), account, ask, client.close)

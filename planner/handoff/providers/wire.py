@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from planner.handoff.keys import Key
-    from planner.handoff.vendor import RefusalKind, ReplyKind
+    from planner.handoff.vendor import Account, RefusalKind, ReplyKind
 
 T = TypeVar("T")
 
@@ -325,6 +325,35 @@ def allowance(limit: str | None, remaining: str | None, reset: float | None) -> 
 
 
 # --- counts ------------------------------------------------------------------------------
+
+
+class TextCounts:
+    """A vendor's own count of a text's tokens: nothing answers, and the text leaves this machine.
+
+    `ask` sends a user message with the text to a model's counter; `close` lets connections go.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        account: Account,
+        ask: Callable[[str, str], httpx2.Response],
+        close: Callable[[], None],
+    ) -> None:
+        self.account = account
+        self._line = line
+        self._ask = ask
+        self.close = close
+
+    def count(self, model: str, text: str) -> int:
+        """Tokens of one user message with that text, its frame included; errors of `Line.call`."""
+        found, _ = self._line.object(lambda: self._ask(model, text))
+        tokens = count(found, "input_tokens")
+        if not tokens:
+            raise AmbiguousError(
+                f"{self._line.dialect.name} was reached, and what came back is no count"
+            )
+        return tokens
 
 
 def count(found: Mapping[str, Any] | None, *path: str) -> int:
